@@ -1,0 +1,10 @@
+"""Recordings with labels: one reader a data set, one subject in memory at a time.
+
+Lives here: the registry (:mod:`.registry`), the readers of the ``.npz`` layouts (:mod:`.npz`, :mod:`.eegmat`,
+:mod:`.wrist`) and the simulated person (:mod:`.simulated`). May import ``signals`` and ``errors`` alone. Other readers
+join through the entry-point group ``streamaffect.datasets``.
+"""
+
+from streamaffect.datasets.registry import Dataset, Recordings, names, open, read  # noqa: A004
+
+__all__ = ["Dataset", "Recordings", "names", "open", "read"]

@@ -1,0 +1,100 @@
+"""Data sets by name, files by layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Protocol
+
+from streamaffect.datasets.eegmat import EEGMAT
+from streamaffect.datasets.npz import NpzDataset, load_arrays
+from streamaffect.datasets.simulated import SIMULATED
+from streamaffect.datasets.wrist import INDUCED_STRESS, STRESS_PREDICT, WESAD_WRIST
+from streamaffect.errors import DatasetError, UsageError
+from streamaffect.signals import Recording
+
+ENTRY_POINTS = "streamaffect.datasets"
+
+
+class Dataset(Protocol):
+    """What a reader is; plug-ins name an instance in the entry-point group ``streamaffect.datasets``."""
+
+    @property
+    def name(self) -> str: ...
+
+    def subjects(self, root: Path | None) -> Sequence[str]:
+        """The subjects there, in natural order. Raises DatasetError where ``root`` holds none."""
+
+    def load(self, root: Path | None, subject: str) -> Recording:
+        """One subject, whole. Raises DatasetError where it cannot be read."""
+
+
+# Layouts are told apart by their keys; the first that fits wins.
+NPZ_LAYOUTS: tuple[NpzDataset, ...] = (EEGMAT, WESAD_WRIST, INDUCED_STRESS, STRESS_PREDICT)
+_ALL: tuple[Dataset, ...] = (*NPZ_LAYOUTS, SIMULATED)
+BUILT_IN = {dataset.name: dataset for dataset in _ALL}
+
+
+@dataclass(frozen=True, slots=True)
+class Recordings:
+    """The recordings of some subjects: iterated lazily, as often as wanted, one in memory at a time."""
+
+    dataset: Dataset
+    root: Path | None
+    subjects: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.subjects)
+
+    def __iter__(self) -> Iterator[Recording]:
+        return (self.dataset.load(self.root, subject) for subject in self.subjects)
+
+
+def names() -> list[str]:
+    """All data sets, built in and plugged in."""
+    return sorted({*BUILT_IN, *(plugin.name for plugin in _plugins())})
+
+
+def open(name: str, root: str | Path | None = None, subject: str | None = None) -> Recordings:  # noqa: A001
+    """The recordings of data set ``name`` under ``root`` (its folder, or the folder that holds it by name).
+
+    Raises UsageError for an unknown name, DatasetError for a folder without recordings or an unknown subject. The
+    recordings themselves are read, and may fail, when iterated.
+    """
+    dataset = _find(name)
+    folder = None if root is None else Path(root)
+    subjects = tuple(dataset.subjects(folder))
+    if subject is None:
+        return Recordings(dataset, folder, subjects)
+    if subject not in subjects:
+        there = ", ".join(subjects)
+        raise DatasetError(f"data set {name!r} has no subject {subject!r} in {root}: choose one of {there}")
+    return Recordings(dataset, folder, (subject,))
+
+
+def read(path: str | Path) -> Recording:
+    """One recording from its file, its layout recognised by its keys. Raises DatasetError with the reason."""
+    path = Path(path)
+    arrays = load_arrays(path)
+    for layout in NPZ_LAYOUTS:
+        if layout.fits(arrays):
+            return layout.parse(path, arrays)
+    known = ", ".join(layout.name for layout in NPZ_LAYOUTS)
+    keys = ", ".join(sorted(arrays)[:8]) or "none"
+    raise DatasetError(f"{path}: no known recording layout (known: {known}); its keys begin {keys}")
+
+
+def _plugins() -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=ENTRY_POINTS))
+
+
+def _find(name: str) -> Dataset:
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    for plugin in _plugins():
+        if plugin.name == name:
+            dataset: Dataset = plugin.load()
+            return dataset
+    raise UsageError(f"unknown data set {name!r}: choose one of {', '.join(names())}")
