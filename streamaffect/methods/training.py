@@ -1,0 +1,161 @@
+"""Fitting the network on the source, and what adaptation shares with it. torch."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .contract import Int64, LabelledSet, Progress, Views
+from .holdout import split
+from .model import run_batched
+from .networks import Network, drop_views
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class FitSettings:
+    """The parameters of a fit; see :class:`streamaffect.methods.source.Source`."""
+
+    epochs: int
+    batch_size: int
+    lr: float
+    weight_decay: float
+    patience: int
+    holdout: float
+    smoothing: float
+    view_dropout: float
+
+
+class Rows:
+    """Windows on the device: standardised views in the network's order, ``y`` (n, C), class ``weight`` (C,)."""
+
+    def __init__(self, views: Views, y: np.ndarray, weight: np.ndarray, device: torch.device) -> None:
+        self.views = [torch.as_tensor(view, device=device) for view in views.values()]
+        self.y = torch.as_tensor(y, dtype=torch.float32, device=device)
+        self.weight = torch.as_tensor(weight, dtype=torch.float32, device=device)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, rows: Int64) -> Rows:
+        index = torch.as_tensor(rows, device=self.y.device)
+        taken = copy.copy(self)
+        taken.views, taken.y = [view[index] for view in self.views], self.y[index]
+        return taken
+
+
+def balanced(y: np.ndarray) -> np.ndarray:
+    """Class weights (C,) ``1 / (C p_c)`` over the classes that are there, 0 for the others; ``y`` (n, C)."""
+    share = y.mean(axis=0)
+    present = share > 0
+    return np.where(present, 1 / (np.maximum(share, 1e-12) * present.sum()), 0)
+
+
+def cross_entropy(logits: Tensor, y: Tensor, weight: Tensor, smoothing: float = 0.0) -> Tensor:
+    """``sum_i w_i H(y_i, softmax(logits_i)) / sum_i w_i`` with ``w_i = y_i . weight``, labels smoothed before."""
+    smooth = (1 - smoothing) * y + smoothing / y.shape[1]
+    w = y @ weight
+    losses = -(smooth * torch.log_softmax(logits, 1)).sum(1)
+    return (w * losses).sum() / w.sum().clamp_min(1e-12)
+
+
+def fit(network: Network, rows: Rows, source: LabelledSet, s: FitSettings, seed: int, progress: Progress | None) -> None:
+    """Train in place: Adam, cosine annealing to 0, class-balanced cross-entropy, view dropout.
+
+    The state with the lowest loss on held-out subjects is kept; ``patience`` epochs without a lower one end the fit.
+    Where nothing can be held out, the last epoch is kept.
+    """
+    train, held = split(source, s.holdout, seed)
+    rng = np.random.default_rng(seed)
+    optimiser = torch.optim.Adam(network.parameters(), lr=s.lr, weight_decay=s.weight_decay)
+    best, best_loss, waited = snapshot(network), math.inf, 0
+    for epoch in range(s.epochs):
+        set_rate(optimiser, s.lr, epoch / s.epochs)
+        terms = {"source_ce": _epoch(network, rows, batches(train, s.batch_size, rng), optimiser, s)}
+        if len(held):
+            terms["holdout"] = holdout_loss(network, rows.take(held))
+            waited += 1
+            if terms["holdout"] < best_loss:
+                best, best_loss, waited = snapshot(network), terms["holdout"], 0
+        if progress is not None:
+            progress((epoch + 1) / s.epochs, terms)
+        if waited >= s.patience:
+            break
+    if len(held):
+        network.load_state_dict(best)
+    network.eval()
+
+
+def _epoch(network: Network, rows: Rows, parts: list[Int64], optimiser: torch.optim.Adam, s: FitSettings) -> float:
+    network.train()
+    total = 0.0
+    for part in parts:
+        batch = rows.take(part)
+        keep = drop_views(len(batch), len(batch.views), s.view_dropout, batch.y.device)
+        loss = cross_entropy(network(batch.views, keep)[1], batch.y, batch.weight, s.smoothing)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        total += float(loss.detach()) * len(part)
+    return total / sum(map(len, parts))
+
+
+def predict(network: Network, views: list[Tensor]) -> Tensor:
+    """Logits (n, C) in evaluation mode, all views present."""
+    network.eval()
+    return run_batched(lambda part: network(part, torch.ones(len(part[0]), len(part), device=part[0].device))[1], views)
+
+
+def holdout_loss(network: Network, rows: Rows) -> float:
+    """The class-balanced cross-entropy, without smoothing or dropout."""
+    return float(cross_entropy(predict(network, rows.views), rows.y, rows.weight))
+
+
+def batches(rows: Int64, size: int, rng: np.random.Generator) -> list[Int64]:
+    """``rows`` in random order, cut into about equal parts of at most ``size`` (batch normalisation dislikes crumbs)."""
+    return [part for part in np.array_split(rng.permutation(rows), math.ceil(len(rows) / size)) if len(part)]
+
+
+def set_rate(optimiser: torch.optim.Optimizer, lr: float, p: float) -> None:
+    """Cosine annealing from ``lr`` at progress 0 to 0 at 1."""
+    for group in optimiser.param_groups:
+        group["lr"] = lr * (1 + math.cos(math.pi * p)) / 2
+
+
+def snapshot(network: Network) -> State:
+    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+
+def find_device(name: str) -> torch.device:
+    """``'auto'`` is CUDA where there is one. ValueError for a device that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"device {name!r} is unknown: give 'auto', 'cpu' or 'cuda'") from None
+    if device.type == "cuda" and not (torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()):
+        raise ValueError(f"device {name!r} is not there: give 'cpu' or 'auto'")
+    return device
+
+
+@contextlib.contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """torch's random state set to ``seed`` on ``device``, and as it was afterwards; deterministic convolutions."""
+    devices = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
+    with (
+        torch.random.fork_rng(devices=devices),
+        torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
+    ):
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            torch.cuda.manual_seed(seed)
+        yield
