@@ -84,7 +84,7 @@ class ModelRef(Part):
 class Emotion(Message):
     """One observation's emotion distribution."""
 
-    schema_id: Literal["streamaffect.emotion/1"] = Field("streamaffect.emotion/1", alias="schema")
+    schema_id: Literal["streamaffect.emotion/1"] = Field(default="streamaffect.emotion/1", alias="schema")
     session: UUID
     subject: Name
     seq: Count = Field(description="+1 for each observation of the session, never reused; a hole proves a loss")
@@ -107,7 +107,7 @@ class Emotion(Message):
     quality: dict[str, Share | None] = Field(description="modality -> signal quality; null when the modality is absent")
     coverage: Share = Field(description="share of the window's samples that were observed")
     model: ModelRef
-    late: bool = Field(False, description="sent from the backlog after a broker outage")
+    late: bool = Field(default=False, description="sent from the backlog after a broker outage")
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -127,7 +127,7 @@ class StreamState(Part):
     modality: str
     state: Literal["waiting", "running", "stalled", "lost"]
     rate_nominal: float = Field(ge=0, description="Hz")
-    rate_measured: float | None = Field(None, ge=0, description="Hz; null until enough samples came")
+    rate_measured: float | None = Field(default=None, ge=0, description="Hz; null until enough samples came")
     quality: Share | None = None
     gaps: Count = 0
     drops: Count = 0
@@ -136,7 +136,7 @@ class StreamState(Part):
 class SignalState(Message):
     """All streams of one subject, by name; at most once a second."""
 
-    schema_id: Literal["streamaffect.signal/1"] = Field("streamaffect.signal/1", alias="schema")
+    schema_id: Literal["streamaffect.signal/1"] = Field(default="streamaffect.signal/1", alias="schema")
     session: UUID
     subject: Name
     t_publish: float
@@ -146,7 +146,7 @@ class SignalState(Message):
 class ModelInfo(Message):
     """The model now in use, from observation ``since_seq`` on; ``parent`` is the version it was adapted from."""
 
-    schema_id: Literal["streamaffect.model/1"] = Field("streamaffect.model/1", alias="schema")
+    schema_id: Literal["streamaffect.model/1"] = Field(default="streamaffect.model/1", alias="schema")
     session: UUID
     subject: Name
     t_publish: float
@@ -199,7 +199,7 @@ EVENT_DETAIL: Mapping[EventType, tuple[str, ...]] = {
 class Event(Message):
     """Something happened; ``detail`` holds at least the keys of ``EVENT_DETAIL``."""
 
-    schema_id: Literal["streamaffect.event/1"] = Field("streamaffect.event/1", alias="schema")
+    schema_id: Literal["streamaffect.event/1"] = Field(default="streamaffect.event/1", alias="schema")
     session: UUID
     subject: Name
     t_publish: float
@@ -217,7 +217,7 @@ class Event(Message):
 class Info(Message):
     """Who publishes here, retained."""
 
-    schema_id: Literal["streamaffect.info/1"] = Field("streamaffect.info/1", alias="schema")
+    schema_id: Literal["streamaffect.info/1"] = Field(default="streamaffect.info/1", alias="schema")
     version: str = Field(description="of streamaffect")
     session: UUID
     subjects: list[Name]
@@ -228,10 +228,10 @@ class Info(Message):
 class Command(Message):
     """A wish from outside. ``version`` belongs to rollback (default: the one before), ``label`` to mark."""
 
-    schema_id: Literal["streamaffect.command/1"] = Field("streamaffect.command/1", alias="schema")
+    schema_id: Literal["streamaffect.command/1"] = Field(default="streamaffect.command/1", alias="schema")
     command: Literal["adapt", "rollback", "pause", "resume", "mark"]
     version: Count | None = None
-    label: str | None = Field(None, max_length=200)
+    label: str | None = Field(default=None, max_length=200)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -243,7 +243,7 @@ class Command(Message):
 class Answer(Message):
     """What became of a command; ``error`` says why when not ``ok``."""
 
-    schema_id: Literal["streamaffect.answer/1"] = Field("streamaffect.answer/1", alias="schema")
+    schema_id: Literal["streamaffect.answer/1"] = Field(default="streamaffect.answer/1", alias="schema")
     command: str | None = Field(description="null when the command could not be read")
     ok: bool
     error: str | None = None
