@@ -148,7 +148,7 @@ def _beats(person: Person, state: Float64, rng: np.random.Generator) -> Float64:
     phase = np.concatenate([[0.0], np.cumsum(np.maximum(rate, 30.0)[:-1]) / 60.0 / STATE_RATE]) + rng.random()
     beats = np.interp(np.arange(1.0, np.floor(phase[-1]) + 1.0), phase, t)
     jittered = np.sort(beats + rng.normal(0.0, 0.004, beats.size))
-    return jittered[np.concatenate([[True], np.diff(jittered) > REFRACTORY_S])]
+    return np.asarray(jittered[np.concatenate([[True], np.diff(jittered) > REFRACTORY_S])])
 
 
 def _per_beat(t: Float64, beats: Float64, waves: list[tuple[float, float, float]]) -> Float64:
