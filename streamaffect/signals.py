@@ -60,14 +60,16 @@ class Chunk:
 class Window:
     """One modality's last seconds, [t_start_s, t_end_s), on the sample grid.
 
-    ``samples`` (channels, n) float32, NaN in a hole; ``mask`` (n,) True where a sample was really observed;
-    ``coverage`` is the mask's mean. ``warming_up`` says the stream is younger than the window.
+    ``samples`` (channels, n) float32, filtered, NaN in a hole; ``raw`` the same as the sensor sent them; ``mask`` (n,)
+    True where a sample was really observed; ``coverage`` is the mask's mean. ``warming_up`` says the stream is younger
+    than the window.
     """
 
     spec: StreamSpec
     t_start_s: float
     t_end_s: float
     samples: Float32
+    raw: Float32
     mask: npt.NDArray[np.bool_]
     warming_up: bool = False
 
@@ -80,9 +82,9 @@ class Window:
         n = round(seconds * self.spec.rate)
         if n >= self.samples.shape[1]:
             return self
-        mask = self.mask[-n:]
         t_start_s = self.t_end_s - n / self.spec.rate
-        return replace(self, t_start_s=t_start_s, samples=self.samples[:, -n:], mask=mask, warming_up=False)
+        samples, raw, mask = self.samples[:, -n:], self.raw[:, -n:], self.mask[-n:]
+        return replace(self, t_start_s=t_start_s, samples=samples, raw=raw, mask=mask)
 
 
 @dataclass(frozen=True, slots=True)

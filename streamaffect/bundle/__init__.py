@@ -1,0 +1,1 @@
+"""What the workshop ships: bundles, a person's versions of them, and the way from recordings to a bundle."""

@@ -1,0 +1,221 @@
+"""From recordings to a bundle, by the code path of the river: the same windows, views and running statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from streamaffect import __version__
+from streamaffect.bundle.bundle import (
+    CARD,
+    MODEL,
+    SOURCE,
+    WEIGHTS,
+    Bundle,
+    ClassEntry,
+    DataEntry,
+    Manifest,
+    PriorEntry,
+    SourceMemory,
+    ViewEntry,
+    write,
+)
+from streamaffect.features.extract import Extractor, windows_of
+from streamaffect.features.normalise import Normaliser, Prior
+from streamaffect.features.views import View
+from streamaffect.methods import LabelledSet, Model
+from streamaffect.signals import Float32, Recording
+
+_SEGMENT_S = 30.0  # trials are shuffled in pieces of this length
+HELD_OUT = 0.2  # share of the source people that adaptation never trains on: the guard judges by them
+_GUARD_SEED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a bundle is made of. ``prior_options`` go to :meth:`Prior.fit`; ``orders`` is how often each person is played."""
+
+    name: str
+    views: tuple[View, ...]
+    classes: tuple[ClassEntry, ...]
+    hop_s: float
+    prior_options: Mapping[str, float] = field(default_factory=dict)
+    orders: int = 4
+
+    @property
+    def context_s(self) -> float:
+        return max(view.seconds for view in self.views)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Windows:
+    """Trustworthy windows of several people before normalisation: ``plain`` {view key: (n, ...)}, ``y`` (n,) class index or
+    -1, ``subject``, ``trial`` (n,), ``t_end_s`` (n,) on the recording's clock."""
+
+    plain: dict[str, Float32]
+    y: npt.NDArray[np.int64]
+    subject: npt.NDArray[np.str_]
+    trial: npt.NDArray[np.str_]
+    t_end_s: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return self.y.size
+
+    def take(self, rows: npt.NDArray[Any]) -> Self:
+        plain = {key: value[rows] for key, value in self.plain.items()}
+        return replace(self, plain=plain, **{k: getattr(self, k)[rows] for k in ("y", "subject", "trial", "t_end_s")})
+
+
+def gather(recordings: Iterable[Recording], recipe: Recipe) -> Windows:
+    """Every trustworthy window of the recordings. A window has a label when it lies in one trial whole, so no two trials
+    share a sample."""
+    names = [entry.name for entry in recipe.classes]
+    rows, y, subject, trial, t_end = [], [], [], [], []
+    for recording in recordings:
+        extractor = Extractor(recipe.views, {})
+        for features in windows_of(recording, extractor, recipe.hop_s):
+            if features.reason is not None:
+                continue
+            start_s = features.t_end_s - recipe.context_s
+            inside = [t for t in recording.trials if start_s >= t.start_s - 1e-3 and features.t_end_s <= t.end_s + 1e-3]
+            known = bool(inside) and inside[0].label in names
+            rows.append(features.plain)
+            y.append(names.index(str(inside[0].label)) if known else -1)
+            subject.append(recording.subject)
+            trial.append(inside[0].name if inside else "")
+            t_end.append(features.t_end_s)
+    if not rows:
+        raise ValueError("no trustworthy window in these recordings: are they long enough for the views' context?")
+    plain = {view.key: np.stack([row[view.key] for row in rows]) for view in recipe.views}
+    return Windows(plain, np.asarray(y), np.asarray(subject), np.asarray(trial), np.asarray(t_end))
+
+
+def fit_priors(windows: Windows, recipe: Recipe) -> dict[str, Prior]:
+    """The source priors of the vector views, from labelled windows, each class counting the same in each person."""
+    priors = {}
+    rows = _balanced(windows, np.random.default_rng(0))
+    for view in recipe.views:
+        if view.is_vector:
+            priors[view.key] = Prior.fit(windows.plain[view.key][rows], windows.subject[rows], **recipe.prior_options)
+    return priors
+
+
+def _balanced(windows: Windows, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Rows of each person, as many of each class as of that person's rarest."""
+    chosen: list[npt.NDArray[np.int64]] = []
+    for name in np.unique(windows.subject):
+        mine = [np.flatnonzero((windows.subject == name) & (windows.y == c)) for c in np.unique(windows.y[windows.y >= 0])]
+        n = min(rows.size for rows in mine)
+        chosen.extend(rng.choice(rows, n, replace=False) for rows in mine)
+    return np.sort(np.concatenate(chosen))
+
+
+def normalise_in_order(
+    windows: Windows, rows: npt.NDArray[np.int64], priors: Mapping[str, Prior], *, whole: bool = False
+) -> dict[str, Float32]:
+    """Rows of one person normalised as they flow by in that order (causally), or by the statistics of all (``whole``)."""
+    out = {}
+    for key, plain in windows.plain.items():
+        x = plain[rows]
+        if key in priors:
+            normaliser = Normaliser(priors[key])
+            if whole:
+                for row in x:
+                    normaliser.update(row)
+                x = normaliser(x)
+            else:
+                causal = []
+                for row in x:
+                    normaliser.update(row)
+                    causal.append(normaliser(row))
+                x = np.stack(causal)
+        out[key] = x
+    return out
+
+
+def orders(windows: Windows, subject: str, recipe: Recipe, rng: np.random.Generator) -> list[npt.NDArray[np.int64]]:
+    """The labelled rows of one person in ``recipe.orders`` orders: trials as recorded, trials turned round, then pieces of
+    trials shuffled. So the model meets statistics of every age and composition."""
+    mine = np.flatnonzero((windows.subject == subject) & (windows.y >= 0))
+    trials = [mine[windows.trial[mine] == name] for name in dict.fromkeys(windows.trial[mine])]
+    piece = max(1, round(_SEGMENT_S / recipe.hop_s))
+    plays = [trials, trials[::-1]]
+    while len(plays) < recipe.orders:
+        pieces = [part for rows in trials for part in np.array_split(rows, max(1, rows.size // piece))]
+        plays.append([pieces[i] for i in rng.permutation(len(pieces))])
+    return [np.concatenate(play) for play in plays[: recipe.orders]]
+
+
+def training_set(windows: Windows, priors: Mapping[str, Prior], recipe: Recipe, seed: int) -> LabelledSet:
+    """What a model is fitted on: each person's windows normalised causally in each of the orders."""
+    rng = np.random.default_rng(seed)
+    parts, rows = [], []
+    for subject in np.unique(windows.subject[windows.y >= 0]):
+        for order in orders(windows, subject, recipe, rng):
+            parts.append(normalise_in_order(windows, order, priors))
+            rows.append(order)
+    x = {key: np.concatenate([part[key] for part in parts]) for key in windows.plain}
+    at = np.concatenate(rows)
+    return LabelledSet(x=x, y=windows.y[at], subject=windows.subject[at], trial=windows.trial[at])
+
+
+def remember(windows: Windows, priors: Mapping[str, Prior], recipe: Recipe, seed: int) -> SourceMemory:
+    """The source memory: one shuffled play of each person, classes balanced, some people held out for the guard."""
+    rng = np.random.default_rng(seed)
+    parts, rows = [], []
+    for subject in np.unique(windows.subject[windows.y >= 0]):
+        order = orders(windows, subject, replace(recipe, orders=3), rng)[-1]
+        keep = np.isin(order, order[_balanced(windows.take(order), rng)])
+        parts.append({key: value[keep] for key, value in normalise_in_order(windows, order, priors).items()})
+        rows.append(order[keep])
+    at = np.concatenate(rows)
+    people = np.unique(windows.subject[at])
+    guards = np.random.default_rng(_GUARD_SEED).permutation(people)[: max(1, round(HELD_OUT * people.size))]
+    x = {key: np.concatenate([part[key] for part in parts]) for key in windows.plain}
+    held_out = np.isin(windows.subject[at], guards)
+    return SourceMemory(x, windows.y[at], windows.subject[at], windows.trial[at], held_out)
+
+
+def build(
+    path: Path,
+    recipe: Recipe,
+    model: Model,
+    priors: Mapping[str, Prior],
+    memory: SourceMemory,
+    *,
+    params: Mapping[str, Any],
+    data: Sequence[DataEntry],
+    figures: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    card: str,
+) -> Bundle:
+    """Write version 0 of a bundle at ``path``, which must not exist."""
+    entries = []
+    for view in recipe.views:
+        prior = PriorEntry.of(priors[view.key]) if view.key in priors else None
+        entries.append(ViewEntry(name=view.name, params=dict(view.params), layout=view.layout, prior=prior))  # type: ignore[arg-type]
+    manifest = Manifest(
+        name=recipe.name,
+        classes=list(recipe.classes),
+        views=entries,
+        hop_s=recipe.hop_s,
+        method=model.method,
+        params=dict(params),
+        temperature=model.temperature,
+        provenance={"streamaffect": __version__, **provenance},
+        data=list(data),
+        figures=dict(figures),
+    )
+
+    def fill(work: Path) -> None:
+        model.export_onnx(work / MODEL)
+        model.save(work / WEIGHTS)
+        memory.save(work / SOURCE)
+        (work / CARD).write_text(card, "utf-8")
+
+    return write(path, manifest, fill)

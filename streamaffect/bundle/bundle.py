@@ -1,0 +1,251 @@
+"""A bundle: a model on disk with all that is needed to feed it, judge it and adapt it further. Whole or not there at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from streamaffect.errors import BundleError
+from streamaffect.features import views
+from streamaffect.features.normalise import Prior
+from streamaffect.features.views import View
+
+MANIFEST = "bundle.json"
+MODEL, WEIGHTS, SOURCE, CARD = "model.onnx", "weights.npz", "source.npz", "CARD.md"
+FORMAT = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ClassEntry(_Part):
+    """One class; valence and arousal in -1..1 where it has them."""
+
+    name: str = Field(pattern=r"^[a-z0-9_-]{1,32}$")
+    valence: float | None = Field(default=None, ge=-1, le=1)
+    arousal: float | None = Field(default=None, ge=-1, le=1)
+
+
+class PriorEntry(_Part):
+    """The source prior of the per-person normalisation of one vector view (k,)."""
+
+    location: list[float]
+    scale: list[float]
+    spread: list[float]
+    location_weight: float
+    scale_weight: float
+    level: bool
+
+    def prior(self) -> Prior:
+        location, scale, spread = (np.asarray(v, np.float64) for v in (self.location, self.scale, self.spread))
+        return Prior(location, scale, spread, self.location_weight, self.scale_weight, self.level)
+
+    @classmethod
+    def of(cls, prior: Prior) -> Self:
+        return cls(
+            location=prior.location.tolist(),
+            scale=prior.scale.tolist(),
+            spread=prior.spread.tolist(),
+            location_weight=prior.location_weight,
+            scale_weight=prior.scale_weight,
+            level=prior.level,
+        )
+
+
+class ViewEntry(_Part):
+    """One input of the model: the view, its parameters, the hash of its layout, and how it is normalised."""
+
+    name: str
+    params: dict[str, JsonValue]
+    layout: str
+    prior: PriorEntry | None = None
+
+
+class DataEntry(_Part):
+    """A data set that went into the model."""
+
+    name: str
+    licence: str
+    citation: str
+    subjects: list[str]
+
+
+class Manifest(_Part):
+    """``bundle.json``."""
+
+    format: Literal[1] = 1
+    name: str = Field(pattern=r"^[a-z0-9_-]{1,64}$")
+    version: int = Field(default=0, ge=0)
+    classes: list[ClassEntry] = Field(min_length=2)
+    views: list[ViewEntry] = Field(min_length=1)
+    hop_s: float = Field(gt=0)
+    method: str
+    params: dict[str, JsonValue] = {}
+    temperature: float = Field(default=1.0, gt=0)
+    parent: str | None = None
+    provenance: dict[str, JsonValue] = {}
+    data: list[DataEntry] = []
+    figures: dict[str, JsonValue] = {}
+    files: dict[str, str] = {}
+
+    def digest(self) -> str:
+        """sha256 of the manifest, and through ``files`` of the whole bundle."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle at ``path``."""
+
+    path: Path
+    manifest: Manifest
+    views: tuple[View, ...]
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+    @property
+    def version(self) -> int:
+        return self.manifest.version
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(entry.name for entry in self.manifest.classes)
+
+    @property
+    def priors(self) -> dict[str, Prior]:
+        """Priors of the views that are normalised, by view key."""
+        pairs = zip(self.views, self.manifest.views, strict=True)
+        return {view.key: entry.prior.prior() for view, entry in pairs if entry.prior is not None}
+
+    @property
+    def input_shapes(self) -> dict[str, tuple[int, ...]]:
+        """What the model reads, a window: normalised shapes by view key."""
+        priors = self.priors
+        return {view.key: (priors[view.key].width,) if view.key in priors else view.shape for view in self.views}
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read and verify: every file there and unaltered, a format and view layouts that this version knows.
+
+        Raises:
+            BundleError: one line that says what is wrong.
+        """
+        manifest = _read_manifest(path)
+        for name, wanted in manifest.files.items():
+            file = path / name
+            if not file.is_file():
+                raise BundleError(f"bundle {path}: {name} is missing: copy the bundle again")
+            if _hash(file) != wanted:
+                raise BundleError(f"bundle {path}: {name} is not the file that was written (its sha256 differs): copy it again")
+        if MODEL not in manifest.files:
+            raise BundleError(f"bundle {path}: {MANIFEST} lists no {MODEL}")
+        return cls(path, manifest, tuple(_view(path, entry) for entry in manifest.views), manifest.digest())
+
+
+def _read_manifest(path: Path) -> Manifest:
+    file = path / MANIFEST
+    if not file.is_file():
+        raise BundleError(f"no bundle at {path}: there is no {MANIFEST}; 'streamaffect models list' shows those there are")
+    try:
+        data = json.loads(file.read_text("utf-8"))
+        found = data.pop("sha256", None)
+        if data.get("format") != FORMAT:
+            raise BundleError(f"bundle {path}: format {data.get('format')!r}, this version reads format {FORMAT}")
+        manifest = Manifest.model_validate(data)
+    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
+        raise BundleError(f"bundle {path}: {MANIFEST} is truncated or altered ({error}): copy the bundle again") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BundleError(f"bundle {path}: {MANIFEST}: {where}: {first['msg']}") from None
+    if found != manifest.digest():
+        raise BundleError(
+            f"bundle {path}: {MANIFEST} was altered after it was written (its sha256 differs): copy the bundle again"
+        )
+    return manifest
+
+
+def _view(path: Path, entry: ViewEntry) -> View:
+    try:
+        view = views.make(entry.name, **entry.params)
+    except ValueError as error:
+        raise BundleError(f"bundle {path}: {error}") from None
+    if view.layout != entry.layout:
+        raise BundleError(f"bundle {path}: view {entry.name} is laid out differently in this version: train the model again")
+    return view
+
+
+def _hash(file: Path) -> str:
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def write(path: Path, manifest: Manifest, fill: Callable[[Path], None]) -> Bundle:
+    """Make a bundle at ``path``, which must not exist: ``fill`` puts its files into a directory beside it, then they are
+    hashed, synced and renamed into place. A crash leaves nothing that could be taken for a bundle."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        fill(work)
+        files = {file.name: _hash(file) for file in sorted(work.iterdir())}
+        manifest = manifest.model_copy(update={"files": files})
+        text = json.dumps({**manifest.model_dump(mode="json"), "sha256": manifest.digest()}, indent=1)
+        (work / MANIFEST).write_text(text + "\n", "utf-8")
+        for file in work.iterdir():
+            _sync(file)
+        _sync(work)
+        work.rename(path)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    _sync(path.parent)
+    return Bundle.load(path)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceMemory:
+    """What adaptation remembers of the source people: normalised views, labels, subjects, trials, and which windows are held
+    out, so that the guard can judge a candidate on windows it never trained on."""
+
+    x: dict[str, np.ndarray[Any, np.dtype[np.float32]]]
+    y: np.ndarray[Any, np.dtype[np.int64]]
+    subject: np.ndarray[Any, np.dtype[np.str_]]
+    trial: np.ndarray[Any, np.dtype[np.str_]]
+    held_out: np.ndarray[Any, np.dtype[np.bool_]]
+
+    def save(self, file: Path) -> None:
+        """Views in half precision: normalised values lie within +-10, where its error is below a thousandth."""
+        arrays: dict[str, Any] = {f"x.{key}": value.astype(np.float16) for key, value in self.x.items()}
+        np.savez_compressed(file, y=self.y, subject=self.subject, trial=self.trial, held_out=self.held_out, **arrays)
+
+    @classmethod
+    def load(cls, bundle: Bundle) -> Self:
+        """The memory in ``bundle``; BundleError when it ships none."""
+        if SOURCE not in bundle.manifest.files:
+            raise BundleError(f"bundle {bundle.path} carries no {SOURCE}: it cannot be adapted")
+        with np.load(bundle.path / SOURCE, allow_pickle=False) as data:
+            x = {key[2:]: data[key].astype(np.float32) for key in data.files if key.startswith("x.")}
+            return cls(x, data["y"], data["subject"], data["trial"], data["held_out"])

@@ -1,0 +1,119 @@
+"""One observation to what the model reads and whether it should speak: the code path of training and of the river alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamaffect.features.normalise import Normaliser, Prior
+from streamaffect.features.quality import USABLE, quality
+from streamaffect.features.views import View
+from streamaffect.features.windows import Windower
+from streamaffect.signals import Chunk, Float32, Modality, Observation, Recording, StreamSpec
+
+MIN_COVERAGE = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """The views of one observation. ``plain``: as computed; ``x``: normalised for this person, finite, as the model reads it.
+
+    ``reason`` says why the window is not to be trusted (``warming_up``, ``coverage``, ``missing_modality``, ``quality``), or
+    None; only windows without one count in the normaliser and the coreset.
+    """
+
+    seq: int
+    t_start_s: float
+    t_end_s: float
+    plain: Mapping[str, Float32]
+    x: Mapping[str, Float32]
+    quality: Mapping[Modality, float | None]
+    coverage: float
+    reason: str | None
+
+
+class Extractor:
+    """Views and normalisation of one person's stream; the statistics of the person live here."""
+
+    def __init__(self, views: Sequence[View], priors: Mapping[str, Prior]) -> None:
+        self.views = tuple(views)
+        self.normalisers = {key: Normaliser(prior) for key, prior in priors.items()}
+
+    def context_s(self) -> dict[Modality, float]:
+        """Seconds of each modality that the views reach back."""
+        modalities = {view.modality for view in self.views}
+        return {m: max(view.seconds for view in self.views if view.modality == m) for m in sorted(modalities)}
+
+    def __call__(self, observation: Observation) -> Features:
+        plain = {view.key: self._view(view, observation) for view in self.views}
+        qualities = {m: self._quality(m, observation) for m in self.context_s()}
+        coverage = min((w.coverage for w in observation.windows.values()), default=0.0)
+        reason = self._reason(observation, plain, qualities)
+        if reason is None:
+            for key, normaliser in self.normalisers.items():
+                normaliser.update(plain[key])
+        x = {key: np.nan_to_num(self.normalise(key, value), copy=False) for key, value in plain.items()}
+        return Features(observation.seq, observation.t_start_s, observation.t_end_s, plain, x, qualities, coverage, reason)
+
+    def normalise(self, key: str, x: Float32) -> Float32:
+        """View ``key`` (..., k) by the person's statistics as they are now; a view without any passes as it is."""
+        return self.normalisers[key](x) if key in self.normalisers else x
+
+    @staticmethod
+    def _view(view: View, observation: Observation) -> Float32:
+        window = observation.windows.get(view.modality)
+        return np.full(view.shape, np.nan, np.float32) if window is None else view(window)
+
+    @staticmethod
+    def _quality(modality: Modality, observation: Observation) -> float | None:
+        window = observation.windows.get(modality)
+        return None if window is None or not window.mask.any() else quality(window)
+
+    def _reason(
+        self, observation: Observation, plain: Mapping[str, Float32], qualities: Mapping[Modality, float | None]
+    ) -> str | None:
+        if any(q is None for q in qualities.values()):
+            return "missing_modality"
+        for view in self.views:
+            window = observation.windows[view.modality].last(view.seconds)
+            if window.coverage < MIN_COVERAGE:
+                return "warming_up" if window.warming_up else "coverage"
+        if any(q is not None and q < USABLE for q in qualities.values()):
+            return "quality"
+        return None if all(np.isfinite(value).all() for value in plain.values()) else "quality"
+
+
+def specs_of(recording: Recording, views: Sequence[View]) -> dict[Modality, StreamSpec]:
+    """The streams of ``recording`` that ``views`` need; ValueError when one is not there."""
+    have = {signal.spec.modality: signal.spec for signal in recording.signals}
+    missing = sorted({view.modality for view in views} - have.keys())
+    if missing:
+        raise ValueError(
+            f"{recording.dataset}/{recording.subject} has no {', '.join(missing)}: it has {', '.join(sorted(have))}"
+        )
+    return {view.modality: have[view.modality] for view in views}
+
+
+def chunks_of(recording: Recording, specs: Mapping[Modality, StreamSpec], chunk_s: float) -> Iterator[tuple[Modality, Chunk]]:
+    """The recording as chunks of ``chunk_s`` in the order in which they would arrive, stamped on the recording's clock."""
+    signals = [signal for signal in recording.signals if signal.spec.modality in specs]
+    start_s = min(signal.start_s for signal in signals)
+    for k in range(int(np.ceil((recording.duration_s - start_s) / chunk_s))):
+        for signal in signals:
+            offset = signal.start_s - start_s
+            lo, hi = (max(0, round((t * chunk_s - offset) * signal.spec.rate)) for t in (k, k + 1))
+            part = signal.samples[:, lo:hi]
+            if part.shape[1]:
+                stamps = signal.start_s + (lo + np.arange(part.shape[1])) / signal.spec.rate
+                yield signal.spec.modality, Chunk(stamps, part)
+
+
+def windows_of(recording: Recording, extractor: Extractor, hop_s: float, chunk_s: float = 1.0) -> Iterator[Features]:
+    """Every window of a recording in order, as the river would have seen it."""
+    specs = specs_of(recording, extractor.views)
+    windower = Windower(specs, extractor.context_s(), hop_s)
+    for modality, chunk in chunks_of(recording, specs, chunk_s):
+        for observation in windower.push(modality, chunk)[0]:
+            yield extractor(observation)

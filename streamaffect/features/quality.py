@@ -1,0 +1,61 @@
+"""How far a window can be trusted, 0..1, from the signal alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from streamaffect.features.ecg import RR_RANGE_S, find_beats
+from streamaffect.signals import Modality, Window
+
+USABLE = 0.5  # below it a window abstains and stays out of the coreset
+_EEG_RANGE_UV = (0.2, 200.0)  # a channel's standard deviation: dead below, movement or a bad electrode above
+_BEAT_TRUST = (0.4, 0.8)  # shape correlation (see ecg.Beats) that maps to 0 and 1: white noise gives .3 to .5, real beats > .9
+_STUCK_S = 0.25  # a fast sensor that repeats one value this long is flat or clipped
+
+
+def stuck_share(window: Window) -> float:
+    """Share of the window in which a channel repeats one value for ``_STUCK_S`` or longer (the worst channel's)."""
+    length = max(3, round(_STUCK_S * window.spec.rate))
+    worst = 0.0
+    for channel in window.raw:
+        same = np.concatenate(([False], np.diff(channel) == 0.0, [False]))
+        edges = np.flatnonzero(np.diff(same.astype(np.int8)))
+        runs = edges[1::2] - edges[::2] + 1
+        worst = max(worst, float(runs[runs >= length].sum()) / channel.size)
+    return worst
+
+
+def quality(window: Window) -> float:
+    """Quality of one window; 0 for one without samples. Holes are not its business: they are ``coverage``."""
+    if not window.mask.any():
+        return 0.0
+    match window.spec.modality:
+        case Modality.ECG:
+            return _ecg(window)
+        case Modality.EEG:
+            return _eeg(window)
+        case Modality.PPG | Modality.EMG | Modality.RESP:
+            return 1.0 - stuck_share(window)
+        case _:
+            observed = window.raw[:, window.mask]
+            return float(np.isfinite(observed).all())
+
+
+def _ecg(window: Window) -> float:
+    beats = find_beats(window.samples[0], window.spec.rate)
+    if beats.times_s.size < 3:
+        return 0.0
+    low, high = _BEAT_TRUST
+    shape = np.clip((beats.trust - low) / (high - low), 0.0, 1.0)
+    rr = np.diff(beats.times_s)
+    plausible = float(np.mean((rr > RR_RANGE_S[0]) & (rr < RR_RANGE_S[1])))
+    return float(shape * plausible * (1.0 - stuck_share(window)))
+
+
+def _eeg(window: Window) -> float:
+    """Share of the channels that are alive and not swamped by movement."""
+    finite = np.isfinite(window.samples).all(axis=0)
+    if finite.sum() < 2:
+        return 0.0
+    spread = window.samples[:, finite].std(axis=1)
+    return float(np.mean((spread > _EEG_RANGE_UV[0]) & (spread < _EEG_RANGE_UV[1])))

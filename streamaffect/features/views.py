@@ -1,0 +1,103 @@
+"""Views: named, versioned transforms of a window into the array a model reads. What a view computes never changes; a better
+one gets a new version."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import entry_points
+from types import MappingProxyType
+
+import numpy as np
+
+from streamaffect.features import ecg, eeg
+from streamaffect.signals import Float32, Modality, Window
+
+Params = Mapping[str, float | str | list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """``compute`` turns a window of ``seconds`` of ``modality`` into an array of ``shape``; NaN where it cannot.
+
+    ``features`` names the elements of a vector view; a raw view has none. Vector views are normalised per person.
+    """
+
+    name: str
+    params: Params
+    modality: Modality
+    seconds: float
+    shape: tuple[int, ...]
+    features: tuple[str, ...]
+    compute: Callable[[Window], Float32]
+
+    @property
+    def key(self) -> str:
+        """The name without its version: the model's input name."""
+        return self.name.split("/")[0]
+
+    @property
+    def is_vector(self) -> bool:
+        return len(self.shape) == 1
+
+    @property
+    def layout(self) -> str:
+        """Hash of all that decides what each element means: a bundle refuses to load where it differs."""
+        what = {"name": self.name, "params": dict(self.params), "shape": self.shape, "features": self.features}
+        return hashlib.sha256(json.dumps(what, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    def __call__(self, window: Window) -> Float32:
+        """The array of the window's last ``seconds``. An extractor that fails makes NaN, not a dead river."""
+        try:
+            x = self.compute(window.last(self.seconds))
+        except (ValueError, IndexError, ZeroDivisionError, np.linalg.LinAlgError):
+            return np.full(self.shape, np.nan, np.float32)
+        return x if x.shape == self.shape else np.full(self.shape, np.nan, np.float32)
+
+
+def ecg_raw(*, rate: float = 128.0, seconds: float = 10.0) -> View:
+    """``ecg.raw/1`` (1, rate * seconds): the first lead, standardised."""
+    shape = (1, round(rate * seconds))
+    params = MappingProxyType({"rate": rate, "seconds": seconds})
+    return View("ecg.raw/1", params, Modality.ECG, seconds, shape, (), partial(ecg.raw, rate=rate, seconds=seconds))
+
+
+def ecg_hrv(*, seconds: float = 30.0) -> View:
+    """``ecg.hrv/1`` (6,): heart-rate variability."""
+    params = MappingProxyType({"seconds": seconds})
+    return View("ecg.hrv/1", params, Modality.ECG, seconds, (len(ecg.HRV_FEATURES),), ecg.HRV_FEATURES, ecg.hrv)
+
+
+def eeg_de(*, channels: list[str], seconds: float = 4.0, reference: str = "average") -> View:
+    """``eeg.de/1`` (channels * 5,): differential entropy of five bands in one-second windows, averaged over ``seconds``."""
+    if reference not in ("average", "none"):
+        raise ValueError(f"view eeg.de/1: reference must be 'average' or 'none', got {reference!r}")
+    names = tuple(f"{channel}.{band}" for channel in channels for band in eeg.BANDS)
+    params: Params = MappingProxyType({"channels": list(channels), "seconds": seconds, "reference": reference})
+    compute = partial(eeg.differential_entropy, channels=tuple(channels), reference=reference)
+    return View("eeg.de/1", params, Modality.EEG, seconds, (len(names),), names, compute)
+
+
+FACTORIES: dict[str, Callable[..., View]] = {"ecg.raw/1": ecg_raw, "ecg.hrv/1": ecg_hrv, "eeg.de/1": eeg_de}
+
+
+def names() -> list[str]:
+    """Every view there is, plug-ins (entry-point group ``streamaffect.views``) included."""
+    return sorted({*FACTORIES, *(point.name for point in entry_points(group="streamaffect.views"))})
+
+
+def make(name: str, **params: object) -> View:
+    """The view ``name`` with ``params``; ValueError for an unknown name or parameter."""
+    factory = FACTORIES.get(name)
+    if factory is None:
+        found = [point for point in entry_points(group="streamaffect.views") if point.name == name]
+        if not found:
+            raise ValueError(f"unknown view {name!r}: there are {', '.join(names())}")
+        factory = found[0].load()
+    try:
+        return factory(**params)
+    except TypeError as error:
+        raise ValueError(f"view {name}: {error}") from None

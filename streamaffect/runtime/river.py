@@ -1,0 +1,91 @@
+"""The river's pure core: samples in, decisions out. No asyncio, no LSL, no MQTT, no clock but the samples' own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamaffect.bundle.bundle import Bundle
+from streamaffect.features.extract import Extractor, Features
+from streamaffect.features.windows import Gap, Windower
+from streamaffect.runtime.engine import Engine
+from streamaffect.signals import Chunk, Float32, Modality, Observation, StreamSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one window is taken for. ``probabilities`` (C,) sum to 1; ``reason`` is why it abstains, or None."""
+
+    features: Features
+    probabilities: Float32
+    embedding: Float32
+    bundle: Bundle
+    reason: str | None
+
+    @property
+    def label(self) -> str | None:
+        return None if self.reason else self.bundle.classes[int(self.probabilities.argmax())]
+
+    @property
+    def entropy(self) -> float:
+        """Shannon entropy as a share of its maximum, 0..1."""
+        p = self.probabilities.astype(np.float64)
+        return float(np.clip(-(p * np.log(np.maximum(p, 1e-12))).sum() / np.log(p.size), 0.0, 1.0))
+
+    def expectation(self, what: str) -> float | None:
+        """Expected ``valence`` or ``arousal``, or None where a class carries none."""
+        values = [getattr(entry, what) for entry in self.bundle.manifest.classes]
+        if any(value is None for value in values):
+            return None
+        return float(np.clip(self.probabilities @ np.asarray(values), -1.0, 1.0))
+
+
+class River:
+    """Windows, features, model and abstention of one person. ``engine`` may be replaced between any two calls."""
+
+    def __init__(self, engine: Engine, specs: Mapping[Modality, StreamSpec]) -> None:
+        self.engine = engine
+        self.extractor = Extractor(engine.bundle.views, engine.bundle.priors)
+        self.windower = Windower(dict(specs), self.extractor.context_s(), engine.bundle.manifest.hop_s)
+
+    def push(self, modality: Modality, chunk: Chunk) -> tuple[list[Decision], list[Gap]]:
+        """One chunk of one stream; returns the decisions it completes and the holes it reveals."""
+        observations, gaps = self.windower.push(modality, chunk)
+        return self._decide(observations), gaps
+
+    def stall(self, modality: Modality) -> list[Decision]:
+        """A stream went silent: no longer wait for it."""
+        return self._decide(self.windower.stall(modality))
+
+    def advance(self, to_s: float) -> list[Decision]:
+        """Nothing came, but LSL time has reached ``to_s``."""
+        return self._decide(self.windower.advance(to_s))
+
+    def swap(self, engine: Engine) -> Engine:
+        """Serve with ``engine`` from the next window on; returns the one that served until now.
+
+        Views, priors and hop must be the same: the wearer's statistics go on.
+        """
+        if engine.bundle.views != self.engine.bundle.views and [v.layout for v in engine.bundle.views] != [
+            v.layout for v in self.engine.bundle.views
+        ]:
+            raise ValueError("a swapped model must read the same views")
+        before, self.engine = self.engine, engine
+        return before
+
+    def _decide(self, observations: Iterable[Observation]) -> list[Decision]:
+        return [self._classify(self.extractor(observation)) for observation in observations]
+
+    def _classify(self, features: Features) -> Decision:
+        engine, reason = self.engine, features.reason
+        prediction = engine({key: value[None] for key, value in features.x.items()})
+        probabilities, embedding = prediction.probabilities[0], prediction.embedding[0]
+        if not (np.isfinite(probabilities).all() and np.isfinite(embedding).all()):
+            reason = reason or "model_error"
+            probabilities, embedding = np.full_like(probabilities, 1 / probabilities.size), np.zeros_like(embedding)
+        elif any(not np.isfinite(value).all() for value in features.plain.values()):
+            # Nothing was measured: nothing is said, rather than what the model makes of an average person.
+            probabilities = np.full_like(probabilities, 1 / probabilities.size)
+        return Decision(features, probabilities, embedding, engine.bundle, reason)

@@ -1,0 +1,114 @@
+"""When to adapt: the coreset first full, drift, an interval, a command; never too often, never after three failures."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamaffect.runtime.river import Decision
+from streamaffect.signals import Float32, Float64
+
+MAX_FAILURES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """``first``: trustworthy windows before the first adaptation; ``min_gap_s`` between two; ``interval_s`` at the latest
+    (None: no such trigger); all on the stream's clock."""
+
+    first: int = 64
+    min_gap_s: float = 120.0
+    interval_s: float | None = 900.0
+    drift: bool = True
+
+
+class Drift:
+    """Has the stream left what the model was adapted on? Two cheap signals, with hysteresis.
+
+    The mean embedding of the last ``n`` windows against that of the reference, in units of the reference's standard
+    deviation, averaged over dimensions; and the mean entropy's rise. Either above its upper limit raises the flag; both
+    below their lower limits lower it.
+    """
+
+    SHIFT = (0.6, 1.0)
+    RISE = (0.1, 0.2)
+
+    def __init__(self, n: int = 24) -> None:
+        self._recent: deque[tuple[Float32, float]] = deque(maxlen=n)
+        self._reference: tuple[Float64, Float64, float] | None = None
+        self.shift = self.rise = 0.0
+        self.raised = False
+
+    def rebase(self, embedding: Float32, entropy: float) -> None:
+        """What is normal from now on: ``embedding`` (n, d) and mean entropy of what the model was adapted on."""
+        spread = embedding.std(axis=0).astype(np.float64)
+        self._reference = (embedding.mean(axis=0).astype(np.float64), np.maximum(spread, 1e-3 + spread.mean()), entropy)
+        self._recent.clear()
+        self.raised = False
+
+    def look(self, decision: Decision) -> bool:
+        """Count a trustworthy window; True while drift is on."""
+        self._recent.append((decision.embedding, decision.entropy))
+        if self._reference is None or len(self._recent) < (self._recent.maxlen or 0):
+            return False
+        mean, spread, entropy = self._reference
+        now = np.mean([e for e, _ in self._recent], axis=0)
+        self.shift = float(np.abs((now - mean) / spread).mean())
+        self.rise = float(np.mean([h for _, h in self._recent]) - entropy)
+        if self.shift > self.SHIFT[1] or self.rise > self.RISE[1]:
+            self.raised = True
+        elif self.shift < self.SHIFT[0] and self.rise < self.RISE[0]:
+            self.raised = False
+        return self.raised
+
+
+class Trigger:
+    """Counts windows and says why to adapt now, or nothing."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.drift = Drift()
+        self.windows = 0
+        self.failures = 0
+        self._asked = False
+        self._last_s: float | None = None
+
+    @property
+    def disabled(self) -> bool:
+        return self.failures >= MAX_FAILURES
+
+    def ask(self) -> None:
+        """A command: adapt at the next window, whatever the gap; also lifts the stop after failures."""
+        self._asked, self.failures = True, 0
+
+    def look(self, decision: Decision) -> str | None:
+        """Count a decision; returns the reason to adapt now: ``command``, ``coreset_full``, ``drift``, ``interval``."""
+        if decision.reason is not None:
+            return None
+        self.windows += 1
+        drifting = self.drift.look(decision)
+        now_s = decision.features.t_end_s
+        if self._asked and self.windows >= 2:
+            return "command"
+        if self.disabled or self.windows < self.schedule.first:
+            return None
+        if self._last_s is None:
+            return "coreset_full"
+        since_s = now_s - self._last_s
+        if since_s < self.schedule.min_gap_s:
+            return None
+        if drifting and self.schedule.drift:
+            return "drift"
+        interval_s = self.schedule.interval_s
+        return "interval" if interval_s is not None and since_s >= interval_s else None
+
+    def started(self, now_s: float) -> None:
+        """An adaptation began at stream time ``now_s``."""
+        self._asked, self._last_s = False, now_s
+
+    def ended(self, *, ok: bool) -> bool:
+        """It ended; True when this failure was the one that switches adaptation off."""
+        self.failures = 0 if ok else self.failures + 1
+        return self.failures == MAX_FAILURES

@@ -1,0 +1,106 @@
+"""The workshop's child process: ``python -m streamaffect.runtime.worker JOB``. torch lives here and nowhere else.
+
+It writes a progress line of JSON now and then on standard output, ``{"progress": 0.4, "terms": {...}}``, and the result
+into the job's folder. Exit code 0 when a candidate is there.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from streamaffect import methods
+from streamaffect.bundle.bundle import CARD, MODEL, SOURCE, WEIGHTS, Bundle, SourceMemory, write
+from streamaffect.errors import StreamAffectError
+from streamaffect.runtime.job import LOG, PROBES, RESULT, Job, Result
+
+_PROBES = 16
+log = logging.getLogger("streamaffect.worker")
+
+
+def run(job: Job) -> Result:
+    """Adapt as the job says; leaves candidate, probes and result in its folder.
+
+    Raises:
+        StreamAffectError, ValueError: bad order, bundle or coreset.
+    """
+    order = job.order()
+    bundle = Bundle.load(Path(order.bundle))
+    memory, coreset = SourceMemory.load(bundle), job.coreset()
+    train = ~memory.held_out
+    source = methods.LabelledSet(
+        x={key: value[train] for key, value in memory.x.items()},
+        y=memory.y[train],
+        subject=memory.subject[train],
+        trial=memory.trial[train],
+    )
+    last: dict[str, float] = {}
+
+    def progress(share: float, terms: Mapping[str, float]) -> None:
+        last.update(terms)
+        print(json.dumps({"progress": round(share, 3), "terms": dict(terms)}), flush=True)  # noqa: T201 - the protocol
+
+    begin = time.perf_counter()
+    method = methods.get(order.method, **order.params)
+    model = method.adapt(
+        methods.load(bundle.path / WEIGHTS),
+        source,
+        methods.UnlabelledSet(x=coreset),
+        seed=order.seed,
+        device=order.device,
+        budget_s=order.budget_s,
+        progress=progress,
+    )
+    seconds = time.perf_counter() - begin
+    log.info("adapted by %s in %.1f s on %d windows: %s", order.method, seconds, len(next(iter(coreset.values()))), last)
+    probes = {key: value[:_PROBES] for key, value in coreset.items()}
+    expected = {"probabilities": model.predict_proba(probes), **{f"x.{key}": value for key, value in probes.items()}}
+    np.savez(job.path / PROBES, allow_pickle=False, **expected)
+    _ship(job, bundle, model)
+    return Result(status="done", seconds=seconds, terms=last)
+
+
+def _ship(job: Job, bundle: Bundle, model: methods.Model) -> None:
+    changes = {
+        "method": model.method,
+        "params": job.order().params,
+        "parent": bundle.sha256,
+        "temperature": model.temperature,
+        "provenance": {**bundle.manifest.provenance, "adapted_from": bundle.version},
+        "files": {},
+    }
+
+    def fill(work: Path) -> None:
+        model.export_onnx(work / MODEL)
+        model.save(work / WEIGHTS)
+        for name in (SOURCE, CARD):
+            if name in bundle.manifest.files:
+                shutil.copy2(bundle.path / name, work / name)
+
+    write(job.candidate, type(bundle.manifest).model_validate({**bundle.manifest.model_dump(), **changes}), fill)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the job in ``arguments[0]``."""
+    job = Job(Path(arguments[0]))
+    logging.basicConfig(filename=job.path / LOG, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        result = run(job)
+    except Exception as error:
+        # Whatever it was, the river must be told: the log keeps the traceback.
+        log.exception("failed")
+        expected = isinstance(error, StreamAffectError | ValueError | ImportError)
+        result = Result(status="failed", error=str(error) if expected else f"{type(error).__name__}: {error}")
+    (job.path / RESULT).write_text(result.model_dump_json(indent=1) + "\n", "utf-8")
+    return 0 if result.status == "done" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
