@@ -173,10 +173,14 @@ class _Run:
         return torch.as_tensor(q, dtype=p.dtype, device=p.device) / p.clamp_min(1e-12) * (p > 0)
 
     def _estimate(self) -> Float64:
-        """The classifier is trained class-balanced, so its posteriors are those of uniform proportions."""
+        """The classifier is trained class-balanced, so its posteriors are those of uniform proportions.
+
+        EM takes posteriors at their word, and before alignment they are off: half as many uniform pseudo windows as
+        there are windows keep it from running away with them.
+        """
         logits = predict(self.network, self.job.target.views) / self.job.incumbent.temperature
-        classes = logits.shape[1]
-        return expectation_maximisation(torch.softmax(logits, 1).cpu().numpy(), np.full(classes, 1 / classes))
+        uniform = np.full(logits.shape[1], 1 / logits.shape[1])
+        return expectation_maximisation(torch.softmax(logits, 1).cpu().numpy(), uniform, strength=len(logits) / 2)
 
     def _sample(self, rows: Rows) -> Rows:
         """All the rows, or a batch of them drawn anew."""

@@ -182,7 +182,8 @@ def check_classes(source: LabelledSet) -> None:
 def _views(x: Mapping[str, npt.ArrayLike]) -> dict[str, Float32]:
     if not isinstance(x, Mapping) or not x:
         raise ValueError("x must map view names to arrays, such as {'ecg.hrv': (n, 8)}, with one view at least")
-    views = {str(name): np.ascontiguousarray(view, dtype=np.float32) for name, view in x.items()}
+    with np.errstate(over="ignore"):  # becomes infinity, refused below
+        views = {str(name): np.ascontiguousarray(view, dtype=np.float32) for name, view in x.items()}
     for name, view in views.items():
         if view.ndim not in (2, 3) or 0 in view.shape:
             raise ValueError(f"x[{name!r}] must be (n, k) or (n, channels, T) and not empty, got shape {view.shape}")
@@ -199,9 +200,9 @@ def _length(x: Views) -> int:
     return next(iter(lengths.values()))
 
 
-def _labels(y: npt.ArrayLike, n: int) -> npt.NDArray[Any]:
-    y = np.asarray(y)
-    if len(y) != n if y.ndim else True:
+def _labels(labels: npt.ArrayLike, n: int) -> npt.NDArray[Any]:
+    y: npt.NDArray[Any] = np.asarray(labels)
+    if y.shape[:1] != (n,):
         raise ValueError(f"y has shape {y.shape}, x has {n} windows")
     if y.ndim == 1 and y.dtype.kind in "iub":
         if y.min() < 0:
@@ -211,7 +212,8 @@ def _labels(y: npt.ArrayLike, n: int) -> npt.NDArray[Any]:
         total = y.sum(axis=1, keepdims=True)
         if not np.isfinite(y).all() or y.min() < 0 or np.abs(total - 1).max() > 1e-3:
             raise ValueError("y's rows must be distributions: finite, not negative, summing to 1")
-        return (y / total).astype(np.float32)
+        shares: Float32 = (y / total).astype(np.float32)
+        return shares
     raise ValueError(f"y must be (n,) class indices or (n, C) distributions, got {y.dtype} of shape {y.shape}")
 
 
@@ -221,6 +223,5 @@ def _ids(ids: npt.ArrayLike, n: int, name: str) -> npt.NDArray[Any]:
         raise ValueError(f"{name} must be one id a window, shape ({n},), got {array.shape}")
     if array.dtype.kind == "f" and np.isnan(array).any():
         raise ValueError(f"{name} has NaN: give each window an id")
-    if array.dtype.kind in "OSU":
-        array = array.astype(np.str_)
-    return array
+    text: npt.NDArray[Any] = array.astype(np.str_)
+    return text if array.dtype.kind in "OSU" else array

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -119,19 +120,19 @@ class Source:
     def _at_least(self, low: int, *fields: str) -> None:
         for name in fields:
             value = getattr(self, name)
-            if not isinstance(value, int) or value < low:
+            if not isinstance(value, Integral) or int(value) < low:
                 raise ValueError(f"{name} must be an integer from {low} on, got {value!r}")
 
     def _between(self, low: float, high: float, *fields: str) -> None:
         for name in fields:
             value = getattr(self, name)
-            if not low <= value <= high:
+            if not isinstance(value, Real) or not low <= float(value) <= high:
                 raise ValueError(f"{name} must lie in [{low}, {high}], got {value!r}")
 
     def _positive(self, *fields: str) -> None:
         for name in fields:
             value = getattr(self, name)
-            if not 0 < value < float("inf"):
+            if not isinstance(value, Real) or not 0 < float(value) < float("inf"):
                 raise ValueError(f"{name} must be positive, got {value!r}")
 
 

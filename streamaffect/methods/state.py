@@ -31,7 +31,7 @@ def write_state(path: str | Path, config: Mapping[str, Any], arrays: Mapping[str
 def read_state(path: str | Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     """The config and arrays of :func:`write_state`. ValueError for a foreign or truncated file."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             config = json.loads(str(file["config"]))
             arrays = {name.removeprefix("array/"): file[name] for name in file.files if name != "config"}
     except (zipfile.BadZipFile, KeyError, EOFError, ValueError) as error:

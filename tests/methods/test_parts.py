@@ -1,0 +1,135 @@
+"""Calibration, priors, hold-out, scaling."""
+
+import numpy as np
+import pytest
+
+from streamaffect import methods
+from streamaffect.methods.holdout import split
+from streamaffect.methods.priors import black_box, check_prior, expectation_maximisation
+from streamaffect.methods.scaling import Scaling, standardised
+
+
+def softmax(logits):
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return p / p.sum(axis=1, keepdims=True)
+
+
+def drawn(seed, n, temperature):
+    rng = np.random.default_rng(seed)
+    logits = 2 * rng.normal(size=(n, 3))
+    y = (softmax(logits / temperature).cumsum(axis=1) > rng.random((n, 1))).argmax(axis=1)
+    return logits, y
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_temperature_is_found_again(temperature):
+    logits, y = drawn(0, 20_000, temperature)
+    assert methods.fit_temperature(softmax(logits), y) == pytest.approx(temperature, rel=0.06)
+
+
+def test_temperature_minimises_the_loss_and_stays_in_bounds():
+    logits, y = drawn(1, 300, 2.0)
+    p = softmax(logits)
+
+    def nll(t):
+        return -np.log(softmax(np.log(p) / t)[np.arange(len(y)), y]).mean()
+
+    best = methods.fit_temperature(p, y)
+    assert nll(best) <= min(nll(best * 1.05), nll(best / 1.05))
+    assert methods.fit_temperature(np.eye(3)[y], y) == pytest.approx(0.1)
+    assert methods.fit_temperature(np.eye(3)[y], (y + 1) % 3) == pytest.approx(10)
+    assert methods.fit_temperature(p, np.eye(3)[y]) == pytest.approx(best)
+
+
+@pytest.mark.parametrize(
+    ("p", "y"), [(np.ones(3), [0]), (np.full((2, 2), 0.5), [0, 2]), (np.full((2, 2), np.nan), [0, 1]), (np.eye(2), [0])]
+)
+def test_temperature_refuses_what_does_not_fit(p, y):
+    with pytest.raises(ValueError, match="must be"):
+        methods.fit_temperature(p, y)
+
+
+def mixture(seed, n, share):
+    """Class, and the exact posterior under even proportions, of two unit Gaussians 3 apart."""
+    rng = np.random.default_rng(seed)
+    y = (rng.random(n) < share).astype(int)
+    z = rng.normal(size=n) + 3 * y - 1.5
+    positive = 1 / (1 + np.exp(-3 * z))
+    return y, np.stack([1 - positive, positive], axis=1)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.85])
+def test_proportions_are_recovered_from_posteriors(share):
+    held_y, held = mixture(0, 4000, 0.5)
+    _, p = mixture(1, 4000, share)
+    assert expectation_maximisation(p, [0.5, 0.5])[1] == pytest.approx(share, abs=0.02)
+    assert black_box(held, held_y, p, [0.5, 0.5])[1] == pytest.approx(share, abs=0.03)
+
+
+def test_uninformative_posteriors_leave_the_proportions_alone():
+    flat = np.tile([0.3, 0.7], (50, 1))
+    np.testing.assert_allclose(expectation_maximisation(flat, [0.3, 0.7]), [0.3, 0.7], atol=1e-6)
+    np.testing.assert_allclose(black_box(flat, np.arange(50) % 2, flat, [0.3, 0.7]), [0.3, 0.7], atol=1e-6)
+
+
+def test_black_box_needs_every_class():
+    with pytest.raises(ValueError, match="none of class 1"):
+        black_box(np.full((3, 2), 0.5), np.zeros(3, dtype=int), np.full((3, 2), 0.5), [0.5, 0.5])
+
+
+def test_prior_of_another_length_is_refused():
+    with pytest.raises(ValueError, match="3 shares that sum to 1"):
+        check_prior([0.5, 0.5], 3)
+
+
+def parts(lab, subjects, windows, **changes):
+    source = methods.LabelledSet(**{**lab.people(0, subjects, windows), **changes})
+    return source, *split(source, 0.2, seed=0)
+
+
+def test_whole_subjects_are_held_out(lab):
+    source, train, held = parts(lab, 10, 20)
+    assert len(np.unique(source.subject[held])) == 2
+    assert not set(source.subject[held]) & set(source.subject[train])
+    assert np.array_equal(np.sort([*train, *held]), np.arange(200))
+
+
+def test_of_one_subject_whole_trials_are_held_out(lab):
+    source, train, held = parts(lab, 1, 40)
+    assert len(held)
+    assert not set(source.trial[held]) & set(source.trial[train])
+    assert set(source.y[held]) == set(source.y[train]) == {0, 1}
+
+
+def test_of_one_trial_a_class_nothing_is_held_out(lab):
+    _, train, held = parts(lab, 1, 40, trial=np.arange(40) % 2)
+    assert (len(train), len(held)) == (40, 0)
+
+
+def test_subjects_of_one_class_each_are_held_out_by_trial(lab):
+    data = lab.people(0, 2, 40)
+    order = np.argsort(data["y"], kind="stable")
+    source = methods.LabelledSet(data["x"], data["y"][order], np.repeat([0, 1], 40), np.tile(np.arange(40) // 10, 2))
+    train, held = split(source, 0.2, seed=0)
+    assert set(source.y[held]) == set(source.y[train]) == {0, 1}
+
+
+def test_scaling_has_zero_mean_and_survives_constants():
+    rng = np.random.default_rng(0)
+    views = {
+        "v": np.stack([rng.normal(5, 3, 100), np.full(100, 7.1)], axis=1).astype(np.float32),
+        "s": rng.normal(100, 20, size=(100, 2, 50)).astype(np.float32),
+    }
+    scaled = Scaling.of(views).apply(views)
+    np.testing.assert_allclose(scaled["v"].mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(scaled["v"].std(axis=0), [1, 0], atol=1e-5)
+    np.testing.assert_allclose(scaled["s"].std(axis=(0, 2)), 1, atol=1e-4)
+
+
+def test_persons_are_standardised_each_by_their_own(lab):
+    data = lab.people(0, 3, 40)
+    data["x"]["vector"] += 100 * data["subject"][:, None]
+    source = methods.LabelledSet(**data)
+    views = standardised(source, Scaling.of(source.x), "subject")
+    for subject in range(3):
+        np.testing.assert_allclose(views["vector"][source.subject == subject].mean(axis=0), 0, atol=1e-4)
