@@ -62,10 +62,10 @@ class NpzDataset:
 def load_arrays(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     """Every array of the archive, read through (so that a truncated one shows here). Raises DatasetError."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            raise DatasetError(f"{path}: a single array, not an .npz archive of a recording")
-        with loaded:
+        with path.open("rb") as file:  # ours, for numpy leaves it open where the archive is damaged
+            loaded = np.load(file, allow_pickle=False)
+            if not isinstance(loaded, np.lib.npyio.NpzFile):
+                raise DatasetError(f"{path}: a single array, not an .npz archive of a recording")
             return {key: loaded[key] for key in loaded.files}
     except FileNotFoundError:
         raise DatasetError(f"{path}: no such recording") from None
