@@ -136,6 +136,10 @@ class Publisher:
         finally:
             self._draining -= 1
 
+    async def wait_connected(self) -> None:
+        """For who runs ``run()`` in a task group, which ends this wait should ``run()`` fail."""
+        await self._connected.wait()
+
     def statistics(self) -> PublisherStatistics:
         return PublisherStatistics(self._connected.is_set(), max(self._connections - 1, 0), self._outbox.statistics())
 
@@ -177,13 +181,15 @@ class Publisher:
         began_s = self._clock.monotonic()
         backoff_s = self.settings.backoff_min_s
         while not self._closing.is_set():
-            connections = self._connections
+            connections, failure = self._connections, None
             try:
                 await self._connection()
             except* (ConnectionLostError, RefusedError) as failures:
-                if self._connections > connections:
-                    backoff_s = self.settings.backoff_min_s
-                self._judge(_first(failures), self._clock.monotonic() + backoff_s - began_s)
+                failure = _first(failures)
+            if self._connections > connections:
+                backoff_s = self.settings.backoff_min_s
+            if failure is not None:
+                self._judge(failure, self._clock.monotonic() + backoff_s - began_s)
             await wait_for(self._closing, backoff_s, self._clock)
             backoff_s = min(2 * backoff_s, self.settings.backoff_max_s)
         if unsent := self._outbox.statistics().waiting:
@@ -214,6 +220,7 @@ class Publisher:
             finally:
                 self._connected.clear()
                 self._outbox.stop_flowing()
+                self._empty.clear()
                 self._lost_at_s = self._clock.monotonic()
 
     async def _serve(self, connection: Connection) -> None:
