@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .contract import Float64, Int64, LabelledSet, Progress
 from .holdout import split
-from .kernels import gram, lmmd, local_weights, mmd
+from .kernels import gram, lmmd, mmd
 from .model import NetworkModel
 from .networks import Network, drop_views
 from .priors import check_prior, expectation_maximisation
@@ -155,9 +155,8 @@ class _Run:
         if few:
             terms["few_shot"] = cross_entropy(logits[n + m :], few.y, few.weight, params.smoothing)
             loss = loss + terms["few_shot"]
-        confident = local_weights(source.y, probabilities, params.tau)[1]
-        numbers = {name: float(term.detach()) for name, term in terms.items()}
-        return loss, {**numbers, "schedule": s, "confident": confident / m}
+        terms["confident"] = (probabilities.amax(1) >= params.tau).float().mean()
+        return loss, {"schedule": s, **{name: float(term.detach()) for name, term in terms.items()}}
 
     def _marginal(self, source: Rows) -> Tensor:
         weight = source.y @ self.ratio

@@ -54,14 +54,14 @@ def lmmd(K: Tensor, source_labels: Tensor, target_probabilities: Tensor, tau: fl
     Target rows below ``tau`` confidence are left out, the rest weigh in by their probabilities; a class without a
     confident target row or without a source row is dropped. Nothing left: a zero that carries (zero) gradient.
     """
-    V, _ = local_weights(source_labels, target_probabilities.detach(), tau)
+    V = local_weights(source_labels, target_probabilities.detach(), tau)
     if V.shape[1] == 0:
         return K.sum() * 0
     return quadratic(K, V).mean()
 
 
-def local_weights(source_labels: Tensor, target_probabilities: Tensor, tau: float) -> tuple[Tensor, int]:
-    """V (n + m, classes in both) of the LMMD, and the number of confident target rows."""
+def local_weights(source_labels: Tensor, target_probabilities: Tensor, tau: float) -> Tensor:
+    """V (n + m, classes on both sides) of the LMMD."""
     confidence, pseudo = target_probabilities.max(1)
     confident = confidence >= tau
     weights = target_probabilities * confident[:, None]
@@ -70,4 +70,4 @@ def local_weights(source_labels: Tensor, target_probabilities: Tensor, tau: floa
     claimed[pseudo[confident]] = True
     both = claimed & (source_labels.sum(0) > 0)
     source, target = source_labels[:, both], weights[:, both]
-    return torch.cat([source / source.sum(0), -target / target.sum(0)]), int(confident.sum())
+    return torch.cat([source / source.sum(0), -target / target.sum(0)])

@@ -24,9 +24,6 @@ _BATCH = 512
 class Deployed(nn.Module):
     """The whole of a model as one graph: raw views in the order of ``shapes``, (probabilities, embedding) out."""
 
-    location: list[Tensor]
-    scale: list[Tensor]
-
     def __init__(self, network: Network, scaling: Scaling, temperature: float) -> None:
         super().__init__()
         self.network = network
@@ -105,7 +102,8 @@ class NetworkModel:
         """The model of what :meth:`save` wrote; ValueError where the arrays do not fit the config."""
         try:
             shapes = {str(name): tuple(int(d) for d in shape) for name, shape in config["views"]}
-            network = Network(shapes, int(config["classes"]))
+            with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced at once
+                network = Network(shapes, int(config["classes"]))
             network.load_state_dict(
                 {name.removeprefix("network/"): torch.as_tensor(a) for name, a in arrays.items() if name.startswith("network/")}
             )

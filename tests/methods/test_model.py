@@ -1,9 +1,12 @@
 import json
+import logging
+import warnings
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+import torch
 
 from streamaffect import methods
 
@@ -94,10 +97,22 @@ def test_graph_is_one_file_named_as_the_views_and_free_of_paths(exported):
     assert b".py" not in exported.read_bytes()
 
 
+def test_exporter_is_silenced_for_the_call_only(model, tmp_path, capfd):
+    level = logging.getLogger("torch.onnx").level
+    with warnings.catch_warnings():
+        before = warnings.filters[:]
+        model.export_onnx(tmp_path / "model.onnx")
+        assert warnings.filters == before
+    assert logging.getLogger("torch.onnx").level == level
+    assert capfd.readouterr() == ("", "")
+
+
 def test_saved_model_is_the_same_and_goes_on_adapting(model, source, target, tmp_path):
     path = tmp_path / "model.npz"
     model.calibrated(2.0).save(path)
+    before = torch.random.get_rng_state()
     loaded = methods.load(path)
+    assert torch.equal(before, torch.random.get_rng_state())
     assert (loaded.method, loaded.classes, loaded.views, loaded.temperature) == ("source", 2, model.views, 2.0)
     assert np.array_equal(loaded.predict_proba(source.x), model.calibrated(2.0).predict_proba(source.x))
     method = methods.get("dynamic", adapt_epochs=1)
