@@ -96,11 +96,13 @@ class LslSource:
         return self
 
     async def __anext__(self) -> SourceItem:
-        if self._queue is None:
+        if self._queue is None or self._reader is None:
             raise SourceError("the source is not open: await open() first")
         await asyncio.sleep(0)  # a backlog must not keep the loop from everything else
         item = await self._queue.get()
         if item is None:
+            if not self._reader.stopping:
+                raise SourceError(f"the reader of stream {self.spec.name!r} failed: see the traceback above")
             raise StopAsyncIteration
         return item
 

@@ -64,6 +64,10 @@ class Reader(threading.Thread):
         self._stop_asked.set()
 
     @property
+    def stopping(self) -> bool:
+        return self._stop_asked.is_set()
+
+    @property
     def measured_rate(self) -> float:
         """Hz by time stamps since the last recovery, over at most RATE_SPAN_S; NaN before 1 s of them."""
         points = self._rate_points
@@ -83,6 +87,8 @@ class Reader(threading.Thread):
             while not self._stop_asked.is_set():
                 tap = self._turn(tap)
         finally:
+            if not self.opened.done():  # an error not foreseen: the thread's traceback says which
+                self.opened.set_exception(SourceError(f"the reader of {self.name!r} failed: see the traceback above"))
             self.state = SourceState.CLOSED
             self._queue.close()
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 TICK_S = 0.025  # wall seconds between pushes: the chunk of a Bluetooth wearable
 OUTLET_BUFFER_S = 60  # of samples that an outlet keeps for a consumer that lags
 AHEAD_S = 5.0  # of recording that 'max' may be ahead of what was consumed
-# Without word from the consumer, 'max' is this: liblsl keeps 20 s for an inlet, here 0.4 s of wall time, and drops
-# silently beyond.
-MAX_BLIND_SPEED = 50.0
+# Without word from the consumer, 'max' is this: the 20 s that liblsl keeps for an inlet are then 1 s of wall time. LSL
+# has no back-pressure; beyond its buffer it drops silently.
+MAX_BLIND_SPEED = 20.0
 LINGER_S = 0.5  # an outlet destroyed at once takes what it has not sent with it
 FIRST_CONSUMER_S = 1.0  # once one stream is read, how long to wait for readers of the others
 POLL_S = 0.02
@@ -68,7 +68,7 @@ class Replay:
     Time stamps are the LSL clock at the start plus the recording's own time, exactly on the sample grid; at ``speed`` X
     they run X times faster than the wall clock, at the device's nominal rate. ``speed`` infinity ('max') sends as fast
     as ``consumed`` allows: a function that tells the LSL time up to which the consumer is done (NaN: not begun).
-    Without it, 'max' is 50 times, which an idle machine keeps up with.
+    Without it, 'max' is 20 times.
 
     ``drop``, ``jitter_s``, ``disconnect`` (every_s, for_s) are faults, in the recording's time; while disconnected the
     recording goes on and its samples are lost. The same ``seed`` gives the same faults. ``suffix`` tells several wearers apart
