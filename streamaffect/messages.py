@@ -7,13 +7,15 @@ never removed or retyped: readers ignore keys they do not know. Times are Unix e
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from enum import StrEnum
+from numbers import Integral, Real
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from streamaffect.errors import UsageError
 
@@ -196,6 +198,25 @@ EVENT_DETAIL: Mapping[EventType, tuple[str, ...]] = {
 }
 
 
+def _json_ready(value: object) -> object:
+    """numpy's numbers as Python's, tuples as lists; a number that JSON lacks becomes null."""
+    if isinstance(value, Mapping):
+        return {str(key): _json_ready(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_ready(item) for item in value]
+    if isinstance(value, bool | int):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+# News of a broken model must get through, its NaN figures included.
+Detail = Annotated[dict[str, JsonValue], BeforeValidator(_json_ready)]
+
+
 class Event(Message):
     """Something happened; ``detail`` holds at least the keys of ``EVENT_DETAIL``."""
 
@@ -204,7 +225,7 @@ class Event(Message):
     subject: Name
     t_publish: float
     type: EventType
-    detail: dict[str, JsonValue] = Field(default_factory=dict)
+    detail: Detail = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -247,7 +268,7 @@ class Answer(Message):
     command: str | None = Field(description="null when the command could not be read")
     ok: bool
     error: str | None = None
-    detail: dict[str, JsonValue] = Field(default_factory=dict)
+    detail: Detail = Field(default_factory=dict)
 
 
 SCHEMAS: Mapping[str, type[Message]] = {

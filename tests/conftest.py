@@ -102,33 +102,35 @@ def _accepts(port: int) -> bool:
     return False
 
 
-def _need_mosquitto(*programs: str) -> None:
+@pytest.fixture
+def need_programs() -> Callable[..., None]:
+    """``need_programs(*names)`` skips the test where one is missing, but fails it when CI=true."""
+    return _need_programs
+
+
+def _need_programs(*programs: str) -> None:
     missing = [program for program in programs if shutil.which(program) is None]
     if not missing:
         return
-    reason = f"{', '.join(missing)} not installed: apt-get install mosquitto mosquitto-clients"
+    reason = f"{', '.join(missing)} not installed: apt-get install mosquitto mosquitto-clients openssl"
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
 
 
 class Mosquitto:
-    """A Mosquitto of one's own; it can be killed and started again on its port."""
+    """A Mosquitto of one's own; it can be killed and started again on its port. ``options`` are lines of its configuration."""
 
     user, password = "river", "correct horse"
 
-    def __init__(self, folder: Path, *, with_password: bool) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.port = free_port()
         self._config = folder / "mosquitto.conf"
         self._process: subprocess.Popen[bytes] | None = None
-        access = "allow_anonymous true"
-        if with_password:
-            file = folder / "passwords"
-            command = ["mosquitto_passwd", "-b", "-c", str(file), self.user, self.password]
-            subprocess.run(command, check=True, capture_output=True)
-            access = f"allow_anonymous false\npassword_file {file}"
-        user = "user root\n" if os.geteuid() == 0 else ""
-        self._config.write_text(f"{user}listener {self.port} 127.0.0.1\n{access}\npersistence false\nset_tcp_nodelay true\n")
+        lines = [f"listener {self.port} 127.0.0.1", "persistence false", "set_tcp_nodelay true", *options]
+        if os.geteuid() == 0:
+            lines.insert(0, "user root")  # else it becomes a user who may not read our files
+        self._config.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     @property
     def url(self) -> str:
@@ -158,26 +160,41 @@ class Mosquitto:
             self._process = None
 
 
-def _mosquitto(folder: Path, *, with_password: bool) -> Iterator[Mosquitto]:
-    _need_mosquitto("mosquitto", "mosquitto_passwd")
-    broker = Mosquitto(folder, with_password=with_password)
-    broker.start()
-    try:
-        yield broker
-    finally:
+class StartMosquitto(Protocol):
+    def __call__(self, *options: str) -> Mosquitto: ...
+
+
+@pytest.fixture
+def start_mosquitto(tmp_path: Path) -> Iterator[StartMosquitto]:
+    """``start_mosquitto(*lines of configuration)``."""
+    _need_programs("mosquitto", "mosquitto_passwd")
+    brokers: list[Mosquitto] = []
+
+    def start(*options: str) -> Mosquitto:
+        folder = tmp_path / f"mosquitto-{len(brokers)}"
+        folder.mkdir()
+        brokers.append(Mosquitto(folder, *options))
+        brokers[-1].start()
+        return brokers[-1]
+
+    yield start
+    for broker in brokers:
         broker.stop()
 
 
 @pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+def mosquitto(start_mosquitto: StartMosquitto) -> Mosquitto:
     """A running Mosquitto that lets anyone in."""
-    yield from _mosquitto(tmp_path, with_password=False)
+    return start_mosquitto("allow_anonymous true")
 
 
 @pytest.fixture
-def mosquitto_with_password(tmp_path: Path) -> Iterator[Mosquitto]:
+def mosquitto_with_password(start_mosquitto: StartMosquitto, tmp_path: Path) -> Mosquitto:
     """A running Mosquitto that knows one user, ``broker.user`` and ``broker.password``."""
-    yield from _mosquitto(tmp_path, with_password=True)
+    file = tmp_path / "passwords"
+    command = ["mosquitto_passwd", "-b", "-c", str(file), Mosquitto.user, Mosquitto.password]
+    subprocess.run(command, check=True, capture_output=True)
+    return start_mosquitto("allow_anonymous false", f"password_file {file}")
 
 
 @pytest.fixture
@@ -227,7 +244,7 @@ class Listen(Protocol):
 @pytest.fixture
 def listen() -> Iterator[Listen]:
     """``listen(port, topic, *options)`` starts mosquitto_sub and returns once it is subscribed; lines are payloads."""
-    _need_mosquitto("mosquitto_sub", "stdbuf")
+    _need_programs("mosquitto_sub", "stdbuf")
     listeners: list[Listener] = []
 
     def start(port: int, topic: str, *options: str) -> Listener:

@@ -15,7 +15,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from streamaffect.publish.address import BrokerUrl
+from streamaffect.publish.address import PASSWORD_VARIABLE, BrokerUrl
 
 ONLINE, OFFLINE = b"online", b"offline"
 Protocol = Literal["5", "3.1.1"]
@@ -24,14 +24,16 @@ _VERSIONS = {"5": aiomqtt.ProtocolVersion.V5, "3.1.1": aiomqtt.ProtocolVersion.V
 # Without it Nagle's algorithm and the broker's delayed ACK make a QoS 1 message take 42 ms instead of 0.6.
 _NODELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 _MAX_INCOMING = 100
+_OTHER_VERSION = "try the other of 5 and 3.1.1"
+_WHO = f"give user and password in the address, or the password in {PASSWORD_VARIABLE}"
 # Reason codes that trying again does not heal (MQTT 5, 3.2.2.2); paho translates those of 3.1.1 into these.
 _REFUSALS = {
-    132: "it does not speak MQTT {protocol}",
-    133: "it does not accept the client identifier",
-    134: "bad user name or password",
-    135: "not authorised",
-    138: "banned",
-    140: "it wants another way to authenticate",
+    132: f"it does not speak this version of MQTT; {_OTHER_VERSION}",
+    133: f"it does not accept our client identifier; {_OTHER_VERSION}",
+    134: f"bad user name or password; {_WHO}",
+    135: f"not authorised; {_WHO}",
+    138: f"this client is banned; {_WHO}",
+    140: "it wants a way to authenticate that is not supported; allow password or certificate there",
 }
 
 
@@ -40,7 +42,7 @@ class ConnectionLostError(Exception):
 
 
 class RefusedError(Exception):
-    """The broker does not want us: trying again is no use."""
+    """The broker does not want us, or we do not trust it: trying again is no use. The text ends with the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ async def connect(link: Link) -> AsyncIterator[Connection]:
         max_queued_incoming_messages=_MAX_INCOMING,
     )
     client.pending_calls_threshold = _MAX_INCOMING  # several messages in flight are meant, not worth its warning
-    await _open(client, link)
+    await _open(client)
     connection = Connection(client, link)
     try:
         await connection.send(link.availability, ONLINE, qos=1, retain=True)
@@ -168,7 +170,7 @@ async def connect(link: Link) -> AsyncIterator[Connection]:
         await connection.leave()
 
 
-async def _open(client: aiomqtt.Client, link: Link) -> None:
+async def _open(client: aiomqtt.Client) -> None:
     # aiomqtt opens the socket in a thread that cannot be cancelled: let it end, within its time-outs, then close it.
     opening = asyncio.create_task(client.__aenter__(), name="mqtt open")
     try:
@@ -181,7 +183,11 @@ async def _open(client: aiomqtt.Client, link: Link) -> None:
     except aiomqtt.MqttCodeError as error:
         code = error.rc.value if isinstance(error.rc, ReasonCode) else None
         if code in _REFUSALS:
-            raise RefusedError(_REFUSALS[code].format(protocol=link.protocol)) from error
+            raise RefusedError(_REFUSALS[code]) from error
         raise ConnectionLostError(str(error)) from error
     except aiomqtt.MqttError as error:
+        cause = error.__context__  # aiomqtt hides it, so that only the text would be left to judge by
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            reason = f"certificate verify failed: {cause.verify_message}"
+            raise RefusedError(f"{reason}; name the authority that signed the broker's certificate") from error
         raise ConnectionLostError(str(error)) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple, Self
 from uuid import UUID, uuid4
@@ -13,43 +12,22 @@ from uuid import UUID, uuid4
 from streamaffect.clock import Clock, SystemClock
 from streamaffect.errors import BrokerError
 from streamaffect.messages import Emotion, Event, EventType, Info, ModelInfo, SignalState, Topics
-from streamaffect.publish.address import PASSWORD_VARIABLE, BrokerUrl, TlsFiles
+from streamaffect.publish.address import BrokerUrl, TlsFiles
 from streamaffect.publish.commands import CommandHandler, obey
 from streamaffect.publish.connection import (
     Connection,
     ConnectionLostError,
     Incoming,
     Link,
-    Protocol,
     RefusedError,
     connect,
 )
-from streamaffect.publish.outbox import CAPACITY, Entry, Outbox, OutboxStatistics
+from streamaffect.publish.homeassistant import BIRTH, BIRTH_TOPIC, discoveries
+from streamaffect.publish.outbox import Entry, Outbox, OutboxStatistics
+from streamaffect.publish.settings import PublisherSettings
 from streamaffect.publish.waiting import wait_for
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class PublisherSettings:
-    """Times in seconds."""
-
-    protocol: Protocol = "5"
-    start_timeout_s: float | None = 10.0  # never reached for so long: give up; None: try for ever
-    keepalive_s: int = 10
-    ack_timeout_s: float = 5.0  # a message unacknowledged for so long: the connection is dead
-    backoff_min_s: float = 0.25
-    backoff_max_s: float = 5.0
-    # A restarted broker has forgotten its subscribers, who come back with a back-off of their own. Before the backlog
-    # goes out they get as long as the outage took, at most this: what nobody subscribes to, a broker throws away.
-    settle_max_s: float = 5.0
-    # HiveMQ takes 10 unacknowledged messages, Mosquitto 20, EMQX 32; paho does not heed the limit a broker announces.
-    max_in_flight: int = 10
-    outbox_capacity: int = CAPACITY
-    emotion_expiry_s: int = 3600
-    latest_interval_s: float = 1.0  # of emotion/last and signal
-    drain_timeout_s: float = 5.0
-    command_timeout_s: float = 5.0
 
 
 class PublisherStatistics(NamedTuple):
@@ -74,9 +52,12 @@ class Publisher:
         settings: PublisherSettings | None = None,
         tls: TlsFiles | None = None,
         on_command: CommandHandler | None = None,
+        home_assistant: bool = False,
     ) -> None:
         """Commands are subscribed to only where ``on_command`` is given. Raises UsageError on a bad name or TLS file."""
         self.topics = Topics(node)
+        self._node = node
+        self._home_assistant = home_assistant
         self.settings = settings = settings or PublisherSettings()
         self._clock = clock or SystemClock()
         self._on_command = on_command
@@ -100,6 +81,7 @@ class Publisher:
         self._close_by_s = 0.0
         self._draining = 0
         self._connections = 0
+        self._told = False
         self._lost_at_s = 0.0
         self._task: asyncio.Task[None] | None = None
         self.publish_info(info)
@@ -121,7 +103,11 @@ class Publisher:
         self._put(Entry(self.topics.event(event.subject), event, qos=1), event.session, event.subject)
 
     def publish_info(self, info: Info) -> None:
+        """Also announces the subjects to Home Assistant, where that was asked for."""
+        self._info = info
         self._put_latest(Entry(self.topics.info, info, qos=1, retain=True))
+        if self._home_assistant:
+            self._announce()
 
     async def drain(self, timeout_s: float | None = None) -> bool:
         """Send all, what is held back to keep its rate included, and wait until it is acknowledged.
@@ -199,21 +185,21 @@ class Publisher:
         """Is there a point in trying again, ``next_try_s`` after the start? Raises BrokerError if not."""
         broker, limit_s = self._link.broker, self.settings.start_timeout_s
         if self._connections == 0 and isinstance(error, RefusedError):
-            raise BrokerError(
-                f"broker {broker} refuses us: {error}; give user and password in the address, "
-                f"or the password in {PASSWORD_VARIABLE}"
-            ) from error
+            raise BrokerError(f"broker {broker}: {error}") from error
         if self._connections == 0 and limit_s is not None and next_try_s > limit_s:
             raise BrokerError(
                 f"no MQTT {self.settings.protocol} broker answers at {broker} within {limit_s:g} s ({error}): "
                 "start one there, or pass --broker embedded"
             ) from error
-        _LOG.warning("broker %s: %s; trying again", broker, error)
+        level = logging.DEBUG if self._told else logging.WARNING  # once an outage
+        _LOG.log(level, "broker %s: %s; trying again", broker, error)
+        self._told = True
 
     async def _connection(self) -> None:
         """One connection from first to last; returns when closed. Raises as :func:`connect`, in groups too."""
         async with connect(self._link) as connection:
             self._connections += 1
+            self._told = False
             self._connected.set()
             try:
                 await self._serve(connection)
@@ -270,11 +256,18 @@ class Publisher:
             self._news.set()
 
     async def _receive(self, connection: Connection) -> None:
-        """Commands, and the news that the connection is lost."""
+        """Commands, Home Assistant's birth, and the news that the connection is lost."""
         if self._on_command is not None:
             await connection.subscribe(self.topics.commands)
+        if self._home_assistant:
+            await connection.subscribe(BIRTH_TOPIC)
         async for message in connection.incoming():
-            if self._on_command is not None and not message.retained:  # a retained wish is an old one
+            if message.retained:  # an old wish, an old birth
+                continue
+            if message.topic == BIRTH_TOPIC:
+                if message.payload == BIRTH:
+                    self._announce()
+            elif self._on_command is not None:
                 await self._answer(connection, self._on_command, message)
 
     async def _answer(self, connection: Connection, handler: CommandHandler, message: Incoming) -> None:
@@ -290,6 +283,10 @@ class Publisher:
                 schema=answer.schema_name(),
                 correlation=message.correlation,
             )
+
+    def _announce(self) -> None:
+        for discovery in discoveries(self._node, self._info):
+            self._put_latest(Entry(discovery.topic, discovery, qos=1, retain=True))
 
     def _put(self, entry: Entry, session: UUID, subject: str) -> None:
         """Queue it; what falls out at the other end is counted in an event."""

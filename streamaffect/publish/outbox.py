@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
-from typing import NamedTuple
-
-from streamaffect.messages import Message
+from typing import NamedTuple, Protocol
 
 CAPACITY = 10_000
+
+
+class Payload(Protocol):
+    """A message of the contract, or what looks like one."""
+
+    def to_json(self) -> bytes: ...
+
+    def schema_name(self) -> str: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -17,7 +23,7 @@ class Entry:
     """One message on its way. ``late``: it waited out an outage. ``expiry_s``: how long a broker may hold it back."""
 
     topic: str
-    message: Message
+    message: Payload
     qos: int
     retain: bool = False
     expiry_s: int | None = None

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from streamaffect.messages import Emotion, Info, ModelRef
-from streamaffect.publish.mqtt import PublisherSettings
+from streamaffect.publish.settings import PublisherSettings
 
 SESSION = uuid.UUID("6f9619ff-8b86-4d01-b42d-00cf4fc964ff")
 

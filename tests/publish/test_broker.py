@@ -14,7 +14,8 @@ import pytest
 from streamaffect.errors import BrokerError
 from streamaffect.messages import Emotion, Info
 from streamaffect.publish.broker import EmbeddedBroker
-from streamaffect.publish.mqtt import Publisher, PublisherSettings
+from streamaffect.publish.mqtt import Publisher
+from streamaffect.publish.settings import PublisherSettings
 
 
 def accepts(port: int, host: str = "127.0.0.1") -> bool:

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from streamaffect.messages import Emotion, EventType, Info
 from streamaffect.publish.address import BrokerUrl
-from streamaffect.publish.mqtt import Publisher, PublisherSettings
+from streamaffect.publish.mqtt import Publisher
+from streamaffect.publish.settings import PublisherSettings
 
 Make = Callable[[int], Emotion]
 
