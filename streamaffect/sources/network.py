@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-LOG_ERRORS = -2  # liblsl's level for nothing but errors that end the process
+LOG_FATAL = -3  # liblsl's level: below it, it prints an ERR line for every stream that ends, which sources tell anyway
 # Where liblsl looks, in its order.
 CONFIG_FILES = (Path("lsl_api.cfg"), Path("~/lsl_api/lsl_api.cfg"), Path("/etc/lsl_api/lsl_api.cfg"))
 
@@ -27,7 +27,7 @@ def configure(session_id: str = "", *, local: bool = False) -> bool:
 
 def content(session_id: str, *, local: bool) -> str:
     """The text of a configuration file of liblsl."""
-    lines = ["[log]", f"level = {LOG_ERRORS}"]
+    lines = ["[log]", f"level = {LOG_FATAL}"]
     if session_id or local:
         lines.append("[lab]")
     if session_id:

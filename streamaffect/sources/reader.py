@@ -77,6 +77,7 @@ class Reader(threading.Thread):
         return (n1 - n0) / (t1 - t0) if t1 - t0 >= 1.0 else math.nan
 
     def run(self) -> None:
+        self.opened.set_running_or_notify_cancel()  # from here on only this thread settles it
         try:
             tap = self._first_tap()
         except SourceError as error:
