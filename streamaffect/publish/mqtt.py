@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 from uuid import UUID, uuid4
 
 from streamaffect.clock import Clock, SystemClock
-from streamaffect.errors import BrokerError
+from streamaffect.errors import BrokerError, UsageError
 from streamaffect.messages import Emotion, Event, EventType, Info, ModelInfo, SignalState, Topics
 from streamaffect.publish.address import BrokerUrl, TlsFiles
 from streamaffect.publish.commands import CommandHandler, obey
@@ -54,7 +54,12 @@ class Publisher:
         on_command: CommandHandler | None = None,
         home_assistant: bool = False,
     ) -> None:
-        """Commands are subscribed to only where ``on_command`` is given. Raises UsageError on a bad name or TLS file."""
+        """Commands are subscribed to only where ``on_command`` is given.
+
+        Raises UsageError on a bad node name or TLS file, or where ``broker`` is yet to be started.
+        """
+        if broker.embedded:
+            raise UsageError("an embedded broker must be started first: give the publisher EmbeddedBroker's url")
         self.topics = Topics(node)
         self._node = node
         self._home_assistant = home_assistant
