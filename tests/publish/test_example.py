@@ -33,9 +33,8 @@ async def test_subscriber_prints_what_is_published(
     seqs = count()
     async with Publisher(embedded_broker.url, "lab", info) as publisher:
 
-        def published_and_printed() -> str:
+        def published_and_printed() -> bool:
             publisher.publish_emotion(make_emotion(next(seqs)))
-            return printed.read_text()
+            return "rest {'rest': 0.75, 'load': 0.25}" in printed.read_text()
 
         await until_async(published_and_printed)
-    assert "rest {'rest': 0.75, 'load': 0.25}" in printed.read_text()
