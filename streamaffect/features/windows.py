@@ -148,6 +148,7 @@ class Windower:
         self._stalled: set[Modality] = set()
         self.origin_s: float | None = None
         self.seq = 0
+        self._first_seq = 0  # of this origin
 
     @property
     def tracks(self) -> dict[Modality, Track]:
@@ -178,6 +179,13 @@ class Windower:
             done.extend(self._ready())
         return done, gaps
 
+    def restart(self) -> None:
+        """Begin anew with the next chunk, as when the sender's clock went back; ``seq`` goes on."""
+        self.origin_s = None
+        self._first_seq = self.seq
+        self._tracks.clear()
+        self._stalled.clear()
+
     def stall(self, modality: Modality) -> list[Observation]:
         """Stop waiting for a stream until its next chunk."""
         self._stalled.add(modality)
@@ -200,10 +208,14 @@ class Windower:
 
     def _end_s(self) -> float:
         assert self.origin_s is not None  # noqa: S101
-        return self.origin_s + (self.seq + 1) * self.hop_s
+        return self.origin_s + self._hops() * self.hop_s
+
+    def _hops(self) -> int:
+        """Hops from the origin to the end of the next observation."""
+        return self.seq - self._first_seq + 1
 
     def _place(self, modality: Modality) -> int:
-        return round((self.seq + 1) * self.hop_s * self._specs[modality].rate)
+        return round(self._hops() * self.hop_s * self._specs[modality].rate)
 
     def _reached(self, modality: Modality) -> bool:
         return self._tracks[modality].end >= self._place(modality)

@@ -34,6 +34,12 @@ class Memory:
         if decision.reason is None:
             self._windows.append(dict(decision.features.plain))
 
+    def snapshot(self) -> Memory:
+        """A copy for another thread; the windows themselves are shared and never change."""
+        copy = Memory(self._windows.maxlen or CAPACITY)
+        copy._windows.extend(self._windows)
+        return copy
+
     def recent(self, extractor: Extractor, n: int = RECENT) -> dict[str, Float32]:
         """The newest ``n`` windows, oldest first, as the model reads them: {view key: (n, ...)}."""
         windows = list(self._windows)[-n:]

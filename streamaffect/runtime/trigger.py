@@ -73,6 +73,7 @@ class Trigger:
         self.windows = 0
         self.failures = 0
         self._asked = False
+        self._refusals = 0
         self._last_s: float | None = None
 
     @property
@@ -97,7 +98,8 @@ class Trigger:
         if self._last_s is None:
             return "coreset_full"
         since_s = now_s - self._last_s
-        if since_s < self.schedule.min_gap_s:
+        # A candidate refused is likely to be refused again soon: each time in a row, wait twice as long.
+        if since_s < self.schedule.min_gap_s * 2**self._refusals:
             return None
         if drifting and self.schedule.drift:
             return "drift"
@@ -108,7 +110,11 @@ class Trigger:
         """An adaptation began at stream time ``now_s``."""
         self._asked, self._last_s = False, now_s
 
-    def ended(self, *, ok: bool) -> bool:
-        """It ended; True when this failure was the one that switches adaptation off."""
+    def ended(self, *, ok: bool, refused: bool = False) -> bool:
+        """It ended, with a candidate (``ok``) that the guard may have ``refused``.
+
+        True when this failure was the one that switches adaptation off.
+        """
         self.failures = 0 if ok else self.failures + 1
+        self._refusals = min(6, self._refusals + 1) if refused else 0
         return self.failures == MAX_FAILURES

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -87,9 +89,17 @@ def _ship(job: Job, bundle: Bundle, model: methods.Model) -> None:
     write(job.candidate, type(bundle.manifest).model_validate({**bundle.manifest.model_dump(), **changes}), fill)
 
 
+def _die_with_parent() -> None:
+    """The parent holds the other end of our standard input: it closes when the parent is gone, killed ones included."""
+    sys.stdin.buffer.read()
+    os._exit(3)
+
+
 def main(arguments: list[str]) -> int:
     """Run the job in ``arguments[0]``."""
     job = Job(Path(arguments[0]))
+    os.nice(10)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     logging.basicConfig(filename=job.path / LOG, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         result = run(job)

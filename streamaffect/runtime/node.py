@@ -1,0 +1,238 @@
+"""A node: one publisher, any number of subjects, set up from a configuration and run until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID, uuid4
+
+from streamaffect import __version__, methods
+from streamaffect.bundle import registry
+from streamaffect.bundle.bundle import SOURCE, WEIGHTS, Bundle
+from streamaffect.bundle.registry import Registry
+from streamaffect.clock import Clock, SystemClock
+from streamaffect.config import AdaptationConfig, RunConfig, SubjectConfig
+from streamaffect.errors import BundleError, SourceError, UsageError
+from streamaffect.messages import Answer, Command, Info
+from streamaffect.publish.address import BrokerUrl, TlsFiles
+from streamaffect.publish.broker import EmbeddedBroker
+from streamaffect.publish.mqtt import Publisher
+from streamaffect.publish.settings import PublisherSettings
+from streamaffect.runtime.engine import Engine
+from streamaffect.runtime.river import River
+from streamaffect.runtime.session import Observer, Session
+from streamaffect.runtime.trigger import Schedule
+from streamaffect.runtime.workshop import AdaptationSettings, Workshop
+from streamaffect.signals import Modality
+from streamaffect.sources import devices, lsl
+from streamaffect.sources.devices import DeviceProfile
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Wearer:
+    """One subject, checked before anything starts: device and model fit each other."""
+
+    config: SubjectConfig
+    device: DeviceProfile
+    bundle: Bundle
+    registry: Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run, checked: no unknown name and no broken model is left to find when it starts."""
+
+    config: RunConfig
+    broker: BrokerUrl
+    wearers: tuple[Wearer, ...]
+    session: UUID
+
+    @property
+    def adapts(self) -> bool:
+        return self.config.adaptation.method != "source"
+
+
+def plan(config: RunConfig) -> Plan:
+    """Check all that can be checked without the network.
+
+    Raises:
+        UsageError: an unknown device, method or parameter, or a device that the model cannot read.
+        BundleError: the model is not there or not whole.
+    """
+    try:
+        methods.get(config.adaptation.method, **config.adaptation.params)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    wearers = tuple(_wearer(subject) for subject in config.subjects)
+    return Plan(config, BrokerUrl.parse(config.broker.url), wearers, uuid4())
+
+
+def _wearer(subject: SubjectConfig) -> Wearer:
+    device = devices.get(subject.device)
+    base = Bundle.load(registry.find(subject.model or _default_model(device)))
+    own = Registry.of(subject.id, base)
+    bundle, troubles = own.load_current()
+    for trouble in troubles:
+        _LOG.warning("%s: %s; serving version %d instead", subject.id, trouble, bundle.version)
+    return Wearer(subject, _fit(device, bundle, subject), bundle, own)
+
+
+def _modalities(bundle: Bundle) -> set[Modality]:
+    return {view.modality for view in bundle.views}
+
+
+def _default_model(device: DeviceProfile) -> str:
+    """The first shipped model that reads only what the device sends."""
+    sends = {stream.modality for stream in device.streams}
+    for name in registry.list_shipped():
+        if _modalities(Bundle.load(registry.find(name))) <= sends:
+            return name
+    there = ", ".join(registry.list_shipped()) or "none"
+    raise UsageError(f"no shipped model reads what device {device.name!r} sends (there are {there}): pass --model")
+
+
+def _fit(device: DeviceProfile, bundle: Bundle, subject: SubjectConfig) -> DeviceProfile:
+    """The device's streams that the model reads, told exactly what the user and the model say of them."""
+    wanted = _modalities(bundle)
+    streams = tuple(stream for stream in device.streams if stream.modality in wanted)
+    if missing := wanted - {stream.modality for stream in streams}:
+        sends = ", ".join(sorted({stream.modality for stream in device.streams}))
+        raise UsageError(
+            f"model {bundle.name!r} reads {', '.join(sorted(missing))}, device {device.name!r} sends {sends}: "
+            "choose another --device or --model"
+        )
+    device = replace(device, streams=tuple(replace(stream, optional=False) for stream in streams))
+    choice = subject.stream.model_dump(exclude_none=True)
+    if choice:
+        device = device.told(**choice)
+    for view in bundle.views:
+        channels = view.params.get("channels")
+        if isinstance(channels, list):
+            device = _with_channels(device, view.modality, tuple(str(channel) for channel in channels), bundle)
+    return device
+
+
+def _with_channels(device: DeviceProfile, modality: Modality, channels: tuple[str, ...], bundle: Bundle) -> DeviceProfile:
+    """``modality``'s stream asked for just the sites that the model reads, by label."""
+    streams = []
+    for stream in device.streams:
+        if stream.modality is modality:
+            if stream.by_label and len(stream.channels) < len(channels):
+                raise UsageError(
+                    f"model {bundle.name!r} reads {len(channels)} channels ({', '.join(channels)}), "
+                    f"device {device.name!r} has {', '.join(stream.channels)}: choose another --device or --model"
+                )
+            stream = replace(stream, channels=channels, by_label=True)
+        streams.append(stream)
+    return replace(device, streams=tuple(streams))
+
+
+class Node:
+    """Runs a plan: ``await node.run()`` until cancelled. ``sessions`` are there once the streams are."""
+
+    def __init__(self, plan: Plan, observe: Observer, clock: Clock | None = None) -> None:
+        self.plan, self._observe, self._clock = plan, observe, clock or SystemClock()
+        self.sessions: dict[str, Session] = {}
+        self.publisher: Publisher | None = None
+        self.broker: EmbeddedBroker | None = None
+
+    async def run(self, ready: asyncio.Event | None = None) -> None:
+        """Connect, find the streams, then run every session. ``ready`` is set when the sessions run.
+
+        Raises:
+            BrokerError: no broker, or it refuses us.
+            SourceError: a device's stream is not there, or not as its profile says.
+        """
+        engines = {wearer.config.id: Engine(wearer.bundle) for wearer in self.plan.wearers}
+        async with self._broker() as url, self._publisher(url) as self.publisher:
+            for wearer in self.plan.wearers:
+                session = await self._session(wearer, engines[wearer.config.id], self.publisher)
+                self.sessions[wearer.config.id] = session
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for subject, session in self.sessions.items():
+                        group.create_task(session.run(), name=f"session {subject}")
+                    if ready is not None:
+                        ready.set()
+            finally:
+                _LOG.info("stopping: sending what is left, saying offline")
+
+    @contextlib.asynccontextmanager
+    async def _broker(self) -> AsyncIterator[BrokerUrl]:
+        if not self.plan.broker.embedded:
+            yield self.plan.broker
+            return
+        async with EmbeddedBroker(self.plan.broker.port, clock=self._clock) as self.broker:
+            _LOG.info("embedded broker: mqtt://127.0.0.1:%d", self.broker.port)
+            yield self.broker.url
+
+    def _publisher(self, url: BrokerUrl) -> Publisher:
+        config = self.plan.config
+        info = Info(
+            version=__version__,
+            session=self.plan.session,
+            subjects=[wearer.config.id for wearer in self.plan.wearers],
+            classes=list(dict.fromkeys(name for wearer in self.plan.wearers for name in wearer.bundle.classes)),
+        )
+        return Publisher(
+            url,
+            config.node,
+            info,
+            clock=self._clock,
+            settings=PublisherSettings(protocol=config.broker.protocol),
+            tls=TlsFiles(config.broker.ca, config.broker.cert, config.broker.key),
+            on_command=self._obey if config.broker.commands else None,
+        )
+
+    async def _obey(self, subject: str, command: Command) -> Answer:
+        session = self.sessions.get(subject)
+        if session is None:
+            raise UsageError(f"no subject {subject!r} here: there are {', '.join(self.sessions)}")
+        return await session.obey(command)
+
+    async def _session(self, wearer: Wearer, engine: Engine, publisher: Publisher) -> Session:
+        sources = await self._open(wearer)
+        river = River(engine, {source.spec.modality: source.spec for source in sources})
+        session = Session(wearer.config.id, self.plan.session, river, sources, publisher, self._clock, self._observe)
+        if self.plan.adapts:
+            _check_adaptable(wearer.bundle)
+            settings = adaptation_settings(self.plan.config.adaptation)
+            session.workshop = Workshop(river, wearer.registry, settings, session.event)
+        return session
+
+    async def _open(self, wearer: Wearer) -> Sequence[lsl.LslSource]:
+        timeout_s = self.plan.config.stream_timeout_s
+        sources = await lsl.find(wearer.device, timeout_s, clock=self._clock)
+        try:
+            for source in sources:
+                await source.open(timeout_s)
+        except SourceError:
+            for source in sources:
+                await source.close()
+            raise
+        return sources
+
+
+def _check_adaptable(bundle: Bundle) -> None:
+    missing = [name for name in (SOURCE, WEIGHTS) if name not in bundle.manifest.files]
+    if missing:
+        raise BundleError(f"bundle {bundle.path} lacks {', '.join(missing)}: run it with --method source")
+
+
+def adaptation_settings(config: AdaptationConfig) -> AdaptationSettings:
+    """The workshop's settings from the configuration's."""
+    return AdaptationSettings(
+        method=config.method,
+        params=config.params,
+        schedule=Schedule(config.first, config.min_gap_s, config.interval_s, config.drift),
+        fraction=config.fraction,
+        minimum=config.minimum,
+        budget_s=config.budget_s,
+        device=config.device,
+        seed=config.seed,
+    )
