@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +14,19 @@ from streamaffect.errors import SourceError
 from streamaffect.signals import Float64
 from streamaffect.sources.discovery import StreamInfo, full_info
 
+if TYPE_CHECKING:
+    import pylsl
+
 # Measured with liblsl 1.18 at 256 Hz: dejitter (its regression forgets with a half-time of 90 s) takes a hole of
 # 5 s for slowness. The step in the time stamps vanishes (largest 4.7 ms), the first sample after the hole is 5.0 s
 # early, and after 60 s of catching up they overshoot by 1.1 s; 1 % of lost samples moves them by up to 64 ms. Gaps
 # would be hidden from us, so it stays off: the windower has its own tracker of the sample grid. monotonize stays off
 # too: once a sender's clock goes back it holds every later time stamp at the last one for ever. The clocks are synced.
 MAX_PULL = 4096  # samples
-RESOLVE_S = 0.5  # a sender on the local network that is there answers well within this
+# A sender often answers only the second call, 0.5 s after the first (over loopback as well), and a lost packet costs as much.
+RESOLVE_S = 2.0
+RESOLVE_POLL_S = 0.02
+ANSWER_S = 2.0  # within which a sender that was found must answer each question
 POLL_S = 0.1  # longest wait for a sample, so also the longest that closing waits
 
 
@@ -32,13 +41,18 @@ class InletLostError(Exception):
 class Inlet:
     """Opens the stream of ``uid`` or, without, of ``source_id``; ``info`` is what its sender tells.
 
-    ``buffer_s`` bounds what liblsl keeps for us. Raises SourceError where it does not answer within ``timeout_s``.
+    ``buffer_s`` bounds what liblsl keeps for us; ``stop`` ends the search early. Raises NotThereError where no such
+    stream is found, or it does not answer. Samples are kept from the moment of opening: a stream found ``again`` is
+    opened before its clock is measured, so that those 0.6 s are not lost too; at the first opening the sender may be
+    a fast replay that waits for us, and they would overflow what liblsl keeps.
     """
 
-    def __init__(self, uid: str, source_id: str, name: str, *, buffer_s: float, timeout_s: float = 2.0) -> None:
+    def __init__(
+        self, uid: str, source_id: str, name: str, *, buffer_s: float, stop: threading.Event, again: bool = False
+    ) -> None:
         import pylsl
 
-        handles = pylsl.resolve_bypred(_predicate(uid, source_id, name), minimum=1, timeout=RESOLVE_S)
+        handles = _resolved(_predicate(uid, source_id, name), stop)
         if not handles:
             raise NotThereError(f"stream {name!r} is not on the network")
         newest = max(handles, key=lambda handle: handle.created_at())
@@ -49,10 +63,12 @@ class Inlet:
                 recover=False,  # liblsl's own recovery is silent: it hides losses
                 processing_flags=pylsl.proc_clocksync,
             )
-            self._inlet.open_stream(timeout_s)  # first: from here on liblsl keeps the samples
-            self.info: StreamInfo = full_info(self._inlet.info(timeout_s))
+            if again:
+                self._inlet.open_stream(ANSWER_S)
+            self.info: StreamInfo = full_info(self._inlet.info(ANSWER_S))
             # The first estimate takes 0.6 s (8 probes). Left to the first pull, it would block there for up to 5 s.
-            self._inlet.time_correction(timeout_s)
+            self._inlet.time_correction(ANSWER_S)
+            self._inlet.open_stream(ANSWER_S)
         except RuntimeError as error:  # the base of all that pylsl raises
             raise NotThereError(f"stream {name!r} is announced but does not answer: {error}") from None
         if self._inlet.np_dtype is None:
@@ -74,6 +90,17 @@ class Inlet:
             raise InletLostError(str(error)) from None
         self._buffer[0] = sample
         return np.array([first, *rest], dtype=np.float64), self._buffer[: len(rest) + 1]
+
+
+def _resolved(predicate: str, stop: threading.Event) -> list[pylsl.StreamInfo]:
+    """The streams that fit, as soon as one answers; none after RESOLVE_S or when asked to stop."""
+    import pylsl
+
+    resolver = pylsl.ContinuousResolver(pred=predicate)
+    give_up_s = time.monotonic() + RESOLVE_S
+    while not (found := resolver.results()) and time.monotonic() < give_up_s and not stop.wait(RESOLVE_POLL_S):
+        pass
+    return list(found)
 
 
 def _predicate(uid: str, source_id: str, name: str) -> str:

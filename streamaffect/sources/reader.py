@@ -98,7 +98,7 @@ class Reader(threading.Thread):
         if info is None:
             wanted = DeviceProfile(self._device, "", (self._profile,))
             [(_, info)] = discovery.find(wanted, self._timeout_s, self._stop_asked)
-        inlet = Inlet(info.uid, info.source_id, info.name, buffer_s=self._buffer_s, timeout_s=max(self._timeout_s, 2.0))
+        inlet = Inlet(info.uid, info.source_id, info.name, buffer_s=self._buffer_s, stop=self._stop_asked)
         return Tap.on(inlet, self._profile, self._device)
 
     def _turn(self, tap: Tap) -> Tap:
@@ -185,7 +185,7 @@ class Reader(threading.Thread):
         """A tap on the stream of the same source_id, if it is there and still what it was."""
         info = old.inlet.info
         try:
-            inlet = Inlet("", info.source_id, info.name, buffer_s=self._buffer_s)
+            inlet = Inlet("", info.source_id, info.name, buffer_s=self._buffer_s, stop=self._stop_asked, again=True)
             fresh = Tap.on(inlet, self._profile, self._device)
         except NotThereError:
             return None
