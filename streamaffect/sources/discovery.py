@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 DETAILS_TIMEOUT_S = 2.0  # for the answer of one sender on the local network
 POLL_S = 0.05
 # A second device of the kind answers within this time of the first; without the wait the faster one would be taken.
-SETTLE_S = 0.3
+# Senders are called every 0.5 s, and some answer only the second call.
+SETTLE_S = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,9 @@ def find(
         else:
             complete_at = complete_at or time.monotonic()
             all_there = len(found) == len(device.streams) or device.name == "generic"
-            if time.monotonic() - complete_at >= SETTLE_S and (all_there or out_of_time):
+            told = all(profile.source_id == info.source_id for profile, info in found)
+            settled = told or time.monotonic() - complete_at >= SETTLE_S
+            if out_of_time or (all_there and settled):
                 return found
         stop.wait(POLL_S)
 

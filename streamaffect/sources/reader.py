@@ -113,7 +113,7 @@ class Reader(threading.Thread):
             return tap
         now = self._clock.monotonic()
         if self.state is SourceState.LIVE and now - self.arrived >= self._stall_s:
-            self._lost(f"no sample for {self._stall_s:g} s, though the stream is there")
+            self._lost(f"no sample for {self._stall_s:g} s")
             self._renew_at, self._renewals = now, 0
         if self.state is SourceState.LOST and now >= self._renew_at:
             return self._renewed(tap)

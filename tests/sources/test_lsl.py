@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("lsl_session")
 
 
 def _shimmer(name: str, **told: object) -> devices.StreamProfile:
-    [profile] = devices.get("shimmer").told(name=name, **told).streams
+    [profile] = devices.get("shimmer").told(source_id=f"id-{name}", **told).streams
     return profile
 
 
@@ -202,7 +202,7 @@ async def test_text_stream_is_refused(sender, wearer) -> None:
     info = pylsl.StreamInfo(f"words-{wearer}", "ECG", 1, 256.0, "string", f"words-{wearer}")
     outlet = pylsl.StreamOutlet(info)
     with pytest.raises(SourceError, match="sends text, not numbers"):
-        await LslSource(_shimmer(f"words-{wearer}")).open()
+        await LslSource(devices.get("shimmer").told(name=f"words-{wearer}").streams[0]).open()
     del outlet
 
 

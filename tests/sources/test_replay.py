@@ -31,8 +31,10 @@ def _ecg(seconds: float, block_s: float = 60.0) -> Recording:
     return simulated.person("person-1", duration_s=seconds, block_s=block_s, modalities=(Modality.ECG,))
 
 
-async def _found(wearer: str, device: devices.DeviceProfile = SHIMMER) -> list[lsl.LslSource]:
-    sources = await lsl.find(device.told(name=f"*-{wearer}"))
+async def _opened(replay: Replay) -> list[lsl.LslSource]:
+    one = len(replay.source_ids) == 1
+    told = {"source_id": replay.source_ids[0]} if one else {"name": f"*-{replay.streams[0].name.rpartition('-')[2]}"}
+    sources = await lsl.find(replay.device.told(**told))
     await asyncio.gather(*(source.open() for source in sources))
     return sources
 
@@ -41,7 +43,7 @@ async def _found(wearer: str, device: devices.DeviceProfile = SHIMMER) -> list[l
 async def test_samples_arrive_bit_for_bit_on_the_grid(playing, reading, wearer, speed: float, seconds: float) -> None:
     replay = Replay(_ecg(seconds), SHIMMER, speed=speed, suffix=wearer)
     async with playing(replay) as task:
-        [source] = await _found(wearer)
+        [source] = await _opened(replay)
         async with reading(source) as received:
             await asyncio.wait_for(task, 30)
     assert np.array_equal(received.samples, replay.recording.signals[0].samples)
@@ -56,7 +58,7 @@ async def test_samples_arrive_bit_for_bit_on_the_grid(playing, reading, wearer, 
 async def test_speed_is_kept_by_the_wall_clock(playing, reading, until_async, wearer) -> None:
     replay = Replay(_ecg(60), SHIMMER, speed=4.0, suffix=wearer)
     async with playing(replay):
-        [source] = await _found(wearer)
+        [source] = await _opened(replay)
         async with reading(source) as received:
             await until_async(lambda: received.n > 0)
             started, first = time.monotonic(), received.timestamps[-1]
@@ -69,7 +71,7 @@ async def test_max_waits_for_a_slow_consumer_and_loses_nothing(playing, wearer) 
     replay = Replay(_ecg(40), SHIMMER, speed=math.inf, suffix=wearer, consumed=lambda: done["until_s"])
     n = 0
     async with playing(replay) as task:
-        [source] = await _found(wearer)
+        [source] = await _opened(replay)
         started = time.monotonic()
         async for item in source:
             if not isinstance(item, Chunk):
@@ -87,7 +89,7 @@ async def test_max_waits_for_a_slow_consumer_and_loses_nothing(playing, wearer) 
 async def test_disconnect_loses_the_stream_and_brings_it_back(playing, reading, until_async, wearer) -> None:
     replay = Replay(_ecg(60), SHIMMER, suffix=wearer, disconnect=(2.0, 1.0), speed=1.0)
     async with playing(replay):
-        [source] = await _found(wearer)
+        [source] = await _opened(replay)
         async with reading(source) as received:
             await until_async(lambda: any(isinstance(event, StreamRecovered) for event in received.events))
             lost, back = received.events[:2]
@@ -106,7 +108,7 @@ async def test_faults_drop_single_samples_and_disturb_the_stamps(playing, readin
     recording = _ecg(40)
     replay = Replay(recording, SHIMMER, suffix=wearer, speed=20, drop=0.05, jitter_s=0.005, seed=3)
     async with playing(replay) as task:
-        [source] = await _found(wearer)
+        [source] = await _opened(replay)
         async with reading(source) as received:
             await asyncio.wait_for(task, 30)
     whole = recording.signals[0].samples[0]
@@ -121,7 +123,7 @@ async def test_faults_drop_single_samples_and_disturb_the_stamps(playing, readin
 async def test_loop_goes_on_without_a_seam_in_time(playing, reading, until_async, wearer) -> None:
     replay = Replay(_ecg(4.5), SHIMMER, suffix=wearer, speed=8, loop=True)
     async with playing(replay):
-        [source] = await _found(wearer)
+        [source] = await _opened(replay)
         async with reading(source) as received:
             await until_async(lambda: received.n > 2.5 * 1024)
     assert np.diff(received.timestamps) == pytest.approx(1 / 256, abs=1e-3)
@@ -133,7 +135,7 @@ async def test_loop_goes_on_without_a_seam_in_time(playing, reading, until_async
 async def test_all_streams_of_a_device_share_one_clock(playing, reading, wearer) -> None:
     replay = Replay(simulated.person("person-2", duration_s=20), devices.get("empatica"), suffix=wearer, speed=8)
     async with playing(replay) as task:
-        sources = await _found(wearer, devices.get("empatica"))
+        sources = await _opened(replay)
         assert [source.spec.rate for source in sources] == [64, 4, 4, 32]
         async with contextlib.AsyncExitStack() as stack:
             all_received = [await stack.enter_async_context(reading(source)) for source in sources]
@@ -152,7 +154,7 @@ async def test_labels_are_sent_at_their_onsets(playing, reading, wearer) -> None
         assert found[0].type() == MARKERS_TYPE
         inlet = pylsl.StreamInlet(found[0], recover=False)
         await asyncio.to_thread(inlet.open_stream, 5.0)
-        [source] = await _found(wearer)
+        [source] = await _opened(replay)
         async with reading(source):
             marks = [await asyncio.to_thread(inlet.pull_sample, 5.0) for _ in range(3)]
             await asyncio.wait_for(task, 20)
@@ -165,7 +167,7 @@ async def test_two_wearers_play_at_once(playing, reading, until_async, wearer) -
     replays = [Replay(person, SHIMMER, suffix=f"{i}-{wearer}", speed=8) for i, person in enumerate(people)]
     assert len({replay.source_ids for replay in replays}) == 2
     async with playing(replays[0]) as first, playing(replays[1]) as second:
-        [a], [b] = await asyncio.gather(_found(f"0-{wearer}"), _found(f"1-{wearer}"))
+        [a], [b] = await asyncio.gather(*(_opened(replay) for replay in replays))
         async with reading(a) as from_a, reading(b) as from_b:
             await asyncio.wait_for(asyncio.gather(first, second), 30)
     assert np.array_equal(from_a.samples, people[0].signals[0].samples)
@@ -175,7 +177,7 @@ async def test_two_wearers_play_at_once(playing, reading, until_async, wearer) -
 async def test_cancelled_replay_leaves_the_network(playing, wearer) -> None:
     replay = Replay(_ecg(60), SHIMMER, suffix=wearer)
     async with playing(replay):
-        [source] = await _found(wearer)
+        [source] = await _opened(replay)
         await source.close()
     assert not [info for info in await asyncio.to_thread(discovery.discover, 0.5) if wearer in info.name]
 
