@@ -42,26 +42,25 @@ class Job:
 
 
 class Pace:
-    """How many of ``total`` steps fit into the budget, by the mean time of a step so far.
+    """How many of ``total`` steps fit into the budget, by the time that steps took so far.
 
-    While the budget does not bind, the plan is ``total`` and the result does not depend on the clock.
+    ``reserve_s`` is kept for what comes after the last step. While the budget does not bind, the plan is ``total`` and
+    the result does not depend on the clock.
     """
 
-    SHARE = 0.93  # of the budget; the rest is for the last look at the held-out windows
-
-    def __init__(self, total: int, started: float, budget_s: float | None) -> None:
+    def __init__(self, total: int, started: float, budget_s: float | None, reserve_s: float = 0.0) -> None:
         self.total = total
-        self._end = math.inf if budget_s is None else started + self.SHARE * budget_s
-        self._first: float | None = None
+        self._end = math.inf if budget_s is None else started + budget_s - reserve_s
+        self._times: list[float] = []
         self._p = 0.0
 
     def progress(self, step: int) -> float | None:
         """p in [0, 1) of this step, never falling; None when there is no time or step left."""
         now = time.perf_counter()
-        if self._first is None:
-            self._first = now
-        mean = (now - self._first) / step if step else 0.0
-        if step >= self.total or now + mean > self._end:
+        self._times.append(now)
+        took = np.diff(self._times[1:] if step > 1 else self._times)  # the first step warms up
+        slowest, mean = (float(took.max()), float(took.mean())) if step else (0.0, 0.0)
+        if step >= self.total or now + slowest > self._end:
             return None
         planned = self.total if self._end == math.inf or not mean else min(self.total, step + (self._end - now) / mean)
         self._p = max(self._p, step / max(planned, step + 1))
@@ -102,9 +101,11 @@ class _Run:
             self.network.parameters(), lr=job.params.adapt_lr, weight_decay=job.params.weight_decay
         )
         self.steps_an_epoch = math.ceil(len(self.train) / job.params.batch_size)
-        self.pace = Pace(job.params.adapt_epochs * self.steps_an_epoch, job.started, job.budget_s)
         self.parts: list[Int64] = []
+        before = time.perf_counter()
         self.limit = math.inf if self.held is None else holdout_loss(self.network, self.held) + job.params.slack
+        reserve_s = 1.5 * (time.perf_counter() - before)  # the last look takes as long as this one
+        self.pace = Pace(job.params.adapt_epochs * self.steps_an_epoch, job.started, job.budget_s, reserve_s)
         self.safe: State = snapshot(self.network)
         self.ratio = self._ratio()
 

@@ -39,7 +39,7 @@ class Source:
     holdout: float = 0.2
     smoothing: float = 0.05
     dropout: float = 0.2
-    view_dropout: float = 0.2
+    view_dropout: float = 0.35
 
     def __post_init__(self) -> None:
         if self.normalise not in (None, "subject"):
@@ -97,7 +97,7 @@ class Source:
 
     def params(self) -> dict[str, Any]:
         """The parameters as JSON takes them."""
-        return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in asdict(self).items()}
+        return {k: v.tolist() if isinstance(v, (np.ndarray, np.generic)) else v for k, v in asdict(self).items()}
 
     def _incumbent(self, model: Model, source: LabelledSet, target: UnlabelledSet) -> NetworkModel:
         """``model``, checked to be one this method can go on from with these sets."""

@@ -124,6 +124,13 @@ def test_saved_model_is_the_same_and_goes_on_adapting(model, source, target, tmp
     assert methods.load(path).method == "dynamic"
 
 
+def test_parameters_of_numpy_types_are_saved(vector_model, vector_source, tmp_path):
+    method = methods.get("dynamic", adapt_epochs=np.int64(1), prior=np.array([0.4, 0.6]), tau=np.float32(0.8))
+    seen = methods.UnlabelledSet({"vector": vector_source.x["vector"][:9]})
+    method.adapt(vector_model, vector_source, seen, device="cpu").save(tmp_path / "model.npz")
+    assert methods.load(tmp_path / "model.npz").params["prior"] == [0.4, 0.6]
+
+
 def test_saved_model_holds_no_pickle(model, tmp_path):
     path = tmp_path / "model.npz"
     model.save(path)
