@@ -58,8 +58,8 @@ class Pace:
         """p in [0, 1) of this step, never falling; None when there is no time or step left."""
         now = time.perf_counter()
         self._times.append(now)
-        took = np.diff(self._times[1:] if step > 1 else self._times)  # the first step warms up
-        slowest, mean = (float(took.max()), float(took.mean())) if step else (0.0, 0.0)
+        took = np.diff(self._times[1:] if len(self._times) > 2 else self._times)  # the first step warms up
+        slowest, mean = (float(took.max()), float(took.mean())) if took.size else (0.0, 0.0)
         if step >= self.total or now + slowest > self._end:
             return None
         planned = self.total if self._end == math.inf or not mean else min(self.total, step + (self._end - now) / mean)
