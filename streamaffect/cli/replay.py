@@ -59,12 +59,7 @@ def call(args: argparse.Namespace) -> int:
         seed=args.seed,
         wait_for_consumer_s=args.wait,
     )
-    _describe(replay, args)
-    if sys.stdout.isatty():
-        with _bar(replay, args.loop) as show:
-            asyncio.run(_play(replay, show, BAR_EVERY_S))
-    else:
-        asyncio.run(_play(replay, lambda stats: _line("playing", stats), LINE_EVERY_S))
+    asyncio.run(_play(replay, args))
     _line("ended", replay.stats())
     return 0
 
@@ -104,15 +99,23 @@ def _describe(replay: Replay, args: argparse.Namespace) -> None:
     print(f"  {replay.device.name}-markers: {len(recording.trials)} labels ({labels})", flush=True)
 
 
-async def _play(replay: Replay, show: Show, every_s: float) -> None:
-    playing = asyncio.create_task(replay.run(), name="replay")
-    try:
-        while not (await asyncio.wait({playing}, timeout=every_s))[0]:
-            show(replay.stats())
-    finally:
-        playing.cancel()
-        await asyncio.wait({playing})  # the streams leave the network
-    playing.result()
+async def _play(replay: Replay, args: argparse.Namespace) -> None:
+    _describe(replay, args)
+    terminal = sys.stdout.isatty()
+    with _bar(replay, args.loop) if terminal else _lines() as show:
+        playing = asyncio.create_task(replay.run(), name="replay")
+        try:
+            while not (await asyncio.wait({playing}, timeout=BAR_EVERY_S if terminal else LINE_EVERY_S))[0]:
+                show(replay.stats())
+        finally:
+            playing.cancel()
+            await asyncio.wait({playing})  # the streams leave the network
+        playing.result()
+
+
+@contextlib.contextmanager
+def _lines() -> Iterator[Show]:
+    yield lambda stats: _line("playing", stats)
 
 
 def _line(what: str, stats: ReplayStats) -> None:
