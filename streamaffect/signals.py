@@ -135,4 +135,5 @@ class Recording:
 
     @property
     def duration_s(self) -> float:
-        return max((signal.end_s for signal in self.signals), default=0.0)
+        ends = [signal.end_s for signal in self.signals]
+        return max(ends) if ends else 0.0

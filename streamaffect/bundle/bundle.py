@@ -209,6 +209,7 @@ def write(path: Path, manifest: Manifest, fill: Callable[[Path], None]) -> Bundl
         for file in work.iterdir():
             _sync(file)
         _sync(work)
+        work.chmod(0o755)  # a temporary directory is private; the registry guards what must be
         work.rename(path)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)

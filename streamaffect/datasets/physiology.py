@@ -7,7 +7,6 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import lfilter
 
 from streamaffect.signals import Float32, Float64
 
@@ -67,6 +66,8 @@ class Body:
     @classmethod
     def of(cls, seed: int, intended: Float64) -> Self:
         """``intended``: the schedule's state (n,) at STATE_RATE. ``seed`` is the person."""
+        from scipy.signal import lfilter
+
         person = Person.draw(np.random.default_rng([seed, 0]))
         decay = np.exp(-1.0 / (LAG_S * STATE_RATE))
         state, _ = lfilter([1.0 - decay], [1.0, -decay], intended, zi=[decay * intended[0]])

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import entry_points
-from types import MappingProxyType
 
 import numpy as np
 
@@ -61,13 +60,13 @@ class View:
 def ecg_raw(*, rate: float = 128.0, seconds: float = 10.0) -> View:
     """``ecg.raw/1`` (1, rate * seconds): the first lead, standardised."""
     shape = (1, round(rate * seconds))
-    params = MappingProxyType({"rate": rate, "seconds": seconds})
+    params: Params = {"rate": rate, "seconds": seconds}
     return View("ecg.raw/1", params, Modality.ECG, seconds, shape, (), partial(ecg.raw, rate=rate, seconds=seconds))
 
 
 def ecg_hrv(*, seconds: float = 30.0) -> View:
     """``ecg.hrv/1`` (6,): heart-rate variability."""
-    params = MappingProxyType({"seconds": seconds})
+    params: Params = {"seconds": seconds}
     return View("ecg.hrv/1", params, Modality.ECG, seconds, (len(ecg.HRV_FEATURES),), ecg.HRV_FEATURES, ecg.hrv)
 
 
@@ -76,7 +75,7 @@ def eeg_de(*, channels: list[str], seconds: float = 4.0, reference: str = "avera
     if reference not in ("average", "none"):
         raise ValueError(f"view eeg.de/1: reference must be 'average' or 'none', got {reference!r}")
     names = tuple(f"{channel}.{band}" for channel in channels for band in eeg.BANDS)
-    params: Params = MappingProxyType({"channels": list(channels), "seconds": seconds, "reference": reference})
+    params: Params = {"channels": list(channels), "seconds": seconds, "reference": reference}
     compute = partial(eeg.differential_entropy, channels=tuple(channels), reference=reference)
     return View("eeg.de/1", params, Modality.EEG, seconds, (len(names),), names, compute)
 

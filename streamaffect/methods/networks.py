@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -59,25 +60,33 @@ class ResNet1d(nn.Module):
 class Network(nn.Module):
     """``shapes`` view -> shape of one window, in the order of the inputs; standardised views in.
 
-    A missing view's code is zero and the others are scaled up to keep the sum's size, as in dropout.
+    A missing view's code is zero. Signals enter the fusion with weight zero at first: the vectors, which say most with the
+    fewest weights, lead, and a signal's encoder earns what part it gets.
     """
 
     def __init__(self, shapes: dict[str, tuple[int, ...]], classes: int, dropout: float = 0.2) -> None:
         super().__init__()
         self.encoders = nn.ModuleList(_encoder(shape) for shape in shapes.values())
         self.fuse = nn.Linear(EMBEDDING * len(shapes), EMBEDDING)
+        self.signals = [len(shape) == 2 for shape in shapes.values()]
+        if not all(self.signals):
+            with torch.no_grad():
+                for i in np.flatnonzero(self.signals):
+                    self.fuse.weight[:, EMBEDDING * i : EMBEDDING * (i + 1)] = 0
         self.classify = nn.Sequential(
             nn.Linear(EMBEDDING, EMBEDDING // 2), nn.ReLU(), nn.Dropout(dropout), nn.Linear(EMBEDDING // 2, classes)
         )
 
     def forward(self, views: Sequence[Tensor], keep: Tensor) -> tuple[Tensor, Tensor]:
         """Embedding (n, 64) and logits (n, C); ``keep`` (n, views) 1 where the view counts, 0 where it is missing."""
-        share = keep * (keep.shape[1] / keep.sum(1, keepdim=True).clamp_min(1))
-        codes = [
-            torch.relu(encode(x)) * share[:, i, None] for i, (encode, x) in enumerate(zip(self.encoders, views, strict=True))
-        ]
+        codes = [self._code(i, x, keep[:, i, None]) for i, x in enumerate(views)]
         embedding: Tensor = self.fuse(torch.cat(codes, 1))
         return embedding, self.classify(embedding)
+
+    def _code(self, i: int, x: Tensor, keep: Tensor) -> Tensor:
+        if self.training and not bool(keep.any()):
+            return x.new_zeros(len(x), EMBEDDING)  # spares the encoder, and its batch statistics
+        return torch.relu(self.encoders[i](x)) * keep
 
 
 def _encoder(shape: tuple[int, ...]) -> nn.Module:

@@ -24,8 +24,9 @@ class Source:
     ``normalise='subject'`` standardises the vector views of each person by that person's own windows, at the fit and,
     for the target, at ``adapt``; before that, a new person is standardised by the pooled source.
     ``weight_decay``: the paper prints 10^5, read as 10^-5. ``patience`` epochs without a lower loss on ``holdout`` (the
-    share of source subjects held out, 0: none, last epoch). ``view_dropout``: the rate at which a window's view is left
-    out in training, so that no view dominates and a missing one can be survived.
+    share of source subjects held out, 0: none, last epoch). ``lead``: the share of the epochs in which the vector views
+    are fitted alone, so that signals add to them instead of learning people by heart. ``view_dropout``: the rate at which
+    a window's view is left out in training, so that no view dominates and a missing one can be survived.
     """
 
     name: ClassVar[str] = "source"
@@ -39,6 +40,7 @@ class Source:
     holdout: float = 0.2
     smoothing: float = 0.05
     dropout: float = 0.2
+    lead: float = 0.0
     view_dropout: float = 0.35
 
     def __post_init__(self) -> None:
@@ -47,7 +49,7 @@ class Source:
         self._at_least(1, "epochs", "patience")
         self._at_least(2, "batch_size")
         self._between(0, 1, "weight_decay")
-        self._between(0, 0.9, "holdout", "smoothing", "dropout", "view_dropout")
+        self._between(0, 0.9, "holdout", "smoothing", "dropout", "view_dropout", "lead")
         self._positive("lr")
 
     def fit_source(self, source: LabelledSet, seed: int = 0, device: str = "auto", progress: Progress | None = None) -> Model:
@@ -65,7 +67,7 @@ class Source:
             rows = Rows(standardised(source, scaling, self.normalise), y, balanced(y), where)
             s = FitSettings(
                 self.epochs, self.batch_size, self.lr, self.weight_decay,
-                self.patience, self.holdout, self.smoothing, self.view_dropout,
+                self.patience, self.holdout, self.smoothing, self.view_dropout, self.lead,
             )  # fmt: skip
             fit(network, rows, source, s, seed, progress)
         return NetworkModel(self.name, source.shapes, network, scaling, source.classes, self.params())

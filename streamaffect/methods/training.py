@@ -32,6 +32,7 @@ class FitSettings:
     holdout: float
     smoothing: float
     view_dropout: float
+    lead: float = 0.0
 
 
 class Rows:
@@ -71,16 +72,21 @@ def fit(network: Network, rows: Rows, source: LabelledSet, s: FitSettings, seed:
     """Train in place: Adam, cosine annealing to 0, class-balanced cross-entropy, view dropout.
 
     The state with the lowest loss on held-out subjects is kept; ``patience`` epochs without a lower one end the fit.
-    Where nothing can be held out, the last epoch is kept.
+    Where nothing can be held out, the last epoch is kept. For the first ``lead`` of the epochs the vector views are fitted
+    alone, where there are signals beside them; what is kept comes from the epochs after.
     """
     train, held = split(source, s.holdout, seed)
     rng = np.random.default_rng(seed)
     optimiser = torch.optim.Adam(network.parameters(), lr=s.lr, weight_decay=s.weight_decay)
     best, best_loss, waited = snapshot(network), math.inf, 0
+    leading = round(s.lead * s.epochs) if len(set(network.signals)) == 2 else 0
     for epoch in range(s.epochs):
+        if epoch == leading:
+            best_loss, waited = math.inf, 0
         set_rate(optimiser, s.lr, epoch / s.epochs)
-        terms = {"source_ce": _epoch(network, rows, batches(train, s.batch_size, rng), optimiser, s)}
-        if len(held):
+        parts = batches(train, s.batch_size, rng)
+        terms = {"source_ce": _epoch(network, rows, parts, optimiser, s, lead=epoch < leading)}
+        if len(held) and epoch >= leading:
             terms["holdout"] = holdout_loss(network, rows.take(held))
             waited += 1
             if terms["holdout"] < best_loss:
@@ -94,12 +100,18 @@ def fit(network: Network, rows: Rows, source: LabelledSet, s: FitSettings, seed:
     network.eval()
 
 
-def _epoch(network: Network, rows: Rows, parts: list[Int64], optimiser: torch.optim.Adam, s: FitSettings) -> float:
+def _epoch(
+    network: Network, rows: Rows, parts: list[Int64], optimiser: torch.optim.Adam, s: FitSettings, *, lead: bool
+) -> float:
     network.train()
+    vectors = torch.tensor([not signal for signal in network.signals], device=rows.y.device)
     total = 0.0
     for part in parts:
         batch = rows.take(part)
-        keep = drop_views(len(batch), len(batch.views), s.view_dropout, batch.y.device)
+        if lead:
+            keep = vectors.float().expand(len(batch), -1)
+        else:
+            keep = drop_views(len(batch), len(batch.views), s.view_dropout, batch.y.device)
         loss = cross_entropy(network(batch.views, keep)[1], batch.y, batch.weight, s.smoothing)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

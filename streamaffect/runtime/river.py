@@ -68,9 +68,7 @@ class River:
 
         Views, priors and hop must be the same: the wearer's statistics go on.
         """
-        if engine.bundle.views != self.engine.bundle.views and [v.layout for v in engine.bundle.views] != [
-            v.layout for v in self.engine.bundle.views
-        ]:
+        if [view.layout for view in engine.bundle.views] != [view.layout for view in self.engine.bundle.views]:
             raise ValueError("a swapped model must read the same views")
         before, self.engine = self.engine, engine
         return before

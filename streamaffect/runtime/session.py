@@ -60,8 +60,8 @@ class Feed:
     quality: float | None = None
 
 
-Observer = Callable[[str, Decision | Event], None]
-"""Called with the subject and what happened, on the loop; must not wait."""
+Observer = Callable[[Emotion | Event], None]
+"""Called on the loop with what goes out as it goes out; must not wait."""
 
 
 class Session:
@@ -126,7 +126,7 @@ class Session:
                 if all(math.isfinite(t) for t in now):
                     # Two seconds of grace: what returns first of all belongs to the past.
                     self._handle(self.river.advance(min(now) - 2.0))
-            self._publisher.publish_signal(self._signal())
+            self._publisher.publish_signal(self.signal())
 
     def _tell_gaps(self, feed: Feed, gaps: Sequence[Gap]) -> None:
         for gap in gaps:
@@ -138,8 +138,9 @@ class Session:
         for decision in decisions:
             for modality, quality in decision.features.quality.items():
                 self.feeds[modality].quality = quality
-            self._publisher.publish_emotion(self.emotion(decision))
-            self._observe(self.subject, decision)
+            emotion = self.emotion(decision)
+            self._publisher.publish_emotion(emotion)
+            self._observe(emotion)
             if self.workshop is not None and self._group is not None and not self._paused:
                 try:
                     self.workshop.look(decision, self._group)
@@ -198,11 +199,12 @@ class Session:
         now = self._clock.utc()
         event = Event(session=self._session, subject=self.subject, t_publish=now, type=type_, detail=detail)
         self._publisher.publish_event(event)
-        self._observe(self.subject, event)
+        self._observe(event)
         if type_ in (EventType.ADAPTATION_DEPLOYED, EventType.ROLLED_BACK):
             self.announce_model()
 
-    def _signal(self) -> SignalState:
+    def signal(self) -> SignalState:
+        """How the streams do."""
         streams = {}
         for feed in self.feeds.values():
             stats, track = feed.source.stats(), self.river.windower.tracks.get(feed.modality)

@@ -50,7 +50,8 @@ def run(job: Job) -> Result:
         print(json.dumps({"progress": round(share, 3), "terms": dict(terms)}), flush=True)  # noqa: T201 - the protocol
 
     begin = time.perf_counter()
-    method = methods.get(order.method, **order.params)
+    # The views are normalised already, by the river.
+    method = methods.get(order.method, **{"normalise": None, **order.params})
     model = method.adapt(
         methods.load(bundle.path / WEIGHTS),
         source,

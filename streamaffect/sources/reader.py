@@ -23,7 +23,8 @@ from streamaffect.sources.stamps import Increasing
 from streamaffect.sources.tap import Tap
 
 RATE_SPAN_S = 30.0  # over which the rate is measured
-FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.1, 1.0  # between attempts to find a closed stream again
+# Between attempts (each listens for 2 s) to find a closed stream again: a tenth of the time that it has been lost.
+BACKOFF_SHARE, FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.1, 0.05, 5.0
 LAST_RENEWAL_S = 30.0  # longest time between new inlets for a stream that is there but silent
 
 
@@ -155,12 +156,14 @@ class Reader(threading.Thread):
 
     def _reopened(self, dead: Tap) -> Tap:
         """A new tap on a stream that was closed, looked for with growing pauses; the dead one when asked to stop."""
+        since_s = self._clock.monotonic()
         delay_s = FIRST_BACKOFF_S
         while not self._stop_asked.wait(delay_s):
             if (fresh := self._attempt(dead)) is not None:
                 self._renew_at, self._renewals = self._clock.monotonic() + self._stall_s, 0
                 return fresh
-            delay_s = min(1.5 * delay_s, LAST_BACKOFF_S)
+            lost_for_s = self._clock.monotonic() - since_s
+            delay_s = min(max(BACKOFF_SHARE * lost_for_s, FIRST_BACKOFF_S), LAST_BACKOFF_S)
         return dead
 
     def _renewed(self, silent: Tap) -> Tap:

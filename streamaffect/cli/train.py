@@ -1,0 +1,145 @@
+"""``streamaffect train``: from a data set to a bundle, with its leave-one-subject-out figures."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from streamaffect.bundle.build import Recipe, Windows
+    from streamaffect.evaluate.loso import Fold
+
+ABOUT = "train a model on a data set and write it as a bundle"
+HOP_S = {"ecg": 5.0, "eeg": 2.0}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", help="name of the data set, such as eegmat")
+    parser.add_argument("--root", type=Path, metavar="DIR", help="its folder")
+    parser.add_argument("--method", default="dynamic", help="method (default: dynamic)")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the bundle to write, such as models/ecg-load")
+    parser.add_argument("--modality", choices=sorted(HOP_S), default="ecg", help="signal to read (default: ecg)")
+    parser.add_argument("--hop", type=float, metavar="S", help="seconds between decisions (default: 5 for ecg, 2 for eeg)")
+    parser.add_argument("--param", action="append", default=[], metavar="KEY=VALUE", help="parameter of the method")
+    parser.add_argument("--prior", action="append", default=[], metavar="KEY=VALUE", help="parameter of the normaliser's prior")
+    parser.add_argument("--orders", type=int, default=4, help="plays of each person in training (default: 4)")
+    parser.add_argument("--valence-arousal", action="append", default=[], metavar="CLASS=V,A", help="where a class stands")
+    parser.add_argument("--no-loso", action="store_true", help="skip leave-one-subject-out: no figures, temperature 1")
+    parser.add_argument("--processes", type=int, default=2, help="folds at a time (default: 2)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--force", action="store_true", help="replace the bundle that is there")
+
+
+def call(args: argparse.Namespace) -> int:
+    import shutil
+
+    from streamaffect import datasets, methods
+    from streamaffect.bundle.build import build, fit_priors, gather, remember, training_set
+    from streamaffect.bundle.bundle import DataEntry
+    from streamaffect.datasets.sources import PROVENANCE, UNKNOWN
+    from streamaffect.errors import UsageError
+    from streamaffect.evaluate.card import card
+    from streamaffect.evaluate.loso import loso, summary
+
+    if args.out.exists() and not args.force:
+        raise UsageError(f"{args.out} is there already: give another --out, or --force to replace it")
+    params = _pairs("--param", args.param)
+    try:
+        method = methods.get(args.method, **params)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    recordings = datasets.open(args.dataset, args.root)
+    recipe = _recipe(args, next(iter(recordings)), _classes(args, recordings))
+    windows = gather(recordings, recipe)
+    _say(windows, recipe)
+    folds: list[Fold] = []
+    figures: dict[str, Any] = {"subjects": 0}
+    if not args.no_loso:
+        folds = loso(windows, recipe, args.method, params, seed=args.seed, processes=args.processes, progress=_show)
+        figures = summary(folds)
+    priors = fit_priors(windows, recipe)
+    model = method.fit_source(training_set(windows, priors, recipe, args.seed), seed=args.seed)
+    model = model.calibrated(float(figures.get("temperature", 1.0)))
+    memory = remember(windows, priors, recipe, args.seed)
+    data = [DataEntry(name=args.dataset, subjects=list(recordings.subjects), **PROVENANCE.get(args.dataset, UNKNOWN)._asdict())]
+    command = _command(args)
+    text = card(recipe, args.method, data, figures, folds, command) if folds else f"# {recipe.name}\n\nNot evaluated.\n"
+    if args.out.exists():
+        shutil.rmtree(args.out)
+    provenance = {"command": command, "seed": args.seed}
+    bundle = build(
+        args.out, recipe, model, priors, memory, params=params, data=data, figures=figures, provenance=provenance, card=text
+    )
+    print(f"{bundle.path}: {bundle.name}, sha256 {bundle.sha256[:12]}")
+    return 0
+
+
+def _recipe(args: argparse.Namespace, recording: Any, classes: tuple[Any, ...]) -> Recipe:
+    from streamaffect.bundle.build import Recipe
+    from streamaffect.features import views
+    from streamaffect.signals import Modality
+
+    have = {signal.spec.modality: signal.spec for signal in recording.signals}
+    if args.modality == "ecg":
+        chosen: tuple[views.View, ...] = (views.ecg_raw(), views.ecg_hrv())
+    else:
+        spec = have.get(Modality.EEG)
+        chosen = (views.eeg_de(channels=list(spec.channels) if spec else []),)
+    hop_s = args.hop or HOP_S[args.modality]
+    return Recipe(args.out.name, chosen, classes, hop_s, _pairs("--prior", args.prior), args.orders)
+
+
+def _classes(args: argparse.Namespace, recordings: Any) -> tuple[Any, ...]:
+    """The labels that occur, in their order of appearance, with valence and arousal where they are told."""
+    from streamaffect.bundle.bundle import ClassEntry
+
+    names: dict[str, None] = {}
+    for recording in recordings:
+        names |= dict.fromkeys(trial.label for trial in recording.trials if trial.label is not None)
+    places = {key: [float(v) for v in str(value).split(",")] for key, value in _texts(args.valence_arousal).items()}
+    return tuple(
+        ClassEntry(name=name, valence=places[name][0], arousal=places[name][1]) if name in places else ClassEntry(name=name)
+        for name in names
+    )
+
+
+def _texts(pairs: list[str]) -> dict[str, str]:
+    return {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def _pairs(flag: str, pairs: list[str]) -> dict[str, Any]:
+    """KEY=VALUE pairs; values are JSON where they can be, text otherwise."""
+    import json
+
+    from streamaffect.errors import UsageError
+
+    out: dict[str, Any] = {}
+    for key, value in _texts(pairs).items():
+        if not key or not value:
+            raise UsageError(f"{flag} takes KEY=VALUE, got {key!r}")
+        try:
+            out[key] = json.loads(value)
+        except json.JSONDecodeError:
+            out[key] = value
+    return out
+
+
+def _command(args: argparse.Namespace) -> str:
+    root = f" --root DIR/{args.root.name}" if args.root else ""
+    parts = [f"streamaffect train {args.dataset}{root} --modality {args.modality} --method {args.method}"]
+    for flag, values in (("param", args.param), ("prior", args.prior), ("valence-arousal", args.valence_arousal)):
+        parts += [f"--{flag} {value}" for value in values]
+    parts += [f"--hop {args.hop:g}"] if args.hop else []
+    return " ".join([*parts, f"--orders {args.orders} --seed {args.seed} --out {args.out.parent.name}/{args.out.name}"])
+
+
+def _say(windows: Windows, recipe: Recipe) -> None:
+    counts = ", ".join(f"{int((windows.y == i).sum())} {entry.name}" for i, entry in enumerate(recipe.classes))
+    print(f"{len(windows)} trustworthy windows ({counts}) of {len(set(windows.subject.tolist()))} people")
+
+
+def _show(fold: Fold) -> None:
+    causal = "-" if fold.causal is None else f"{fold.causal:.3f}"
+    figures = f"z-scored LR {fold.lr_zscore:.3f}, source {fold.source:.3f}, adapted {fold.adapted:.3f}, causal {causal}"
+    print(f"{fold.subject}: {figures}", flush=True)

@@ -1,0 +1,64 @@
+"""``CARD.md``: what a model is, how good, on whom it fails, and what it must not be used for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from streamaffect.bundle.build import Recipe
+from streamaffect.bundle.bundle import DataEntry
+from streamaffect.evaluate.loso import ADAPT_AT_S, SETTLED_S, Fold
+
+_ROWS = (
+    ("lr_source", "logistic regression, source only", "whole recording"),
+    ("lr_zscore", "logistic regression, each person z-scored", "whole recording"),
+    ("source", "this model, normalised per person", "whole recording"),
+    ("adapted", "this model, adapted", "whole recording"),
+    ("causal", "this model, as it streams", f"after {SETTLED_S:.0f} s"),
+    ("causal_rotated", "this model, as it streams, trials reversed", f"after {SETTLED_S:.0f} s, or half a trial"),
+    ("causal_before", "this model, as it streams", f"after {ADAPT_AT_S:.0f} s"),
+    ("causal_adapted", f"this model, adapted once at {ADAPT_AT_S:.0f} s", f"after {ADAPT_AT_S:.0f} s"),
+)
+
+
+def card(
+    recipe: Recipe, method: str, data: Sequence[DataEntry], figures: Mapping[str, Any], folds: Sequence[Fold], command: str
+) -> str:
+    """The text in Markdown."""
+    classes = ", ".join(entry.name for entry in recipe.classes)
+    views = ", ".join(f"`{view.name}` ({view.seconds:g} s)" for view in recipe.views)
+    weak = [f"{fold.subject} ({fold.source:.2f})" for fold in sorted(folds, key=lambda f: f.source) if fold.source < 0.7]
+    lines = [
+        f"# {recipe.name}",
+        "",
+        f"Classes: {classes}. Reads {views}, one decision every {recipe.hop_s:g} s. Method: `{method}`.",
+        "",
+        "Outputs are estimates from physiology, not readings of experience. Not a medical device. Not for decisions about",
+        "people: hiring, insurance, policing, lie detection, or watching anyone who has not agreed to it.",
+        "",
+        "## Data",
+        "",
+        *(f"- {d.name}: {len(d.subjects)} people. Licence: {d.licence}. {d.citation}" for d in data),
+        "",
+        "## Figures",
+        "",
+        f"Balanced accuracy, leave-one-subject-out over {figures['subjects']} people, mean and standard deviation over people;",
+        f"chance is {figures['chance']:.2f}. No label of the person left out is used before the final count. The person's own",
+        "windows, without labels, are used for normalisation and adaptation: all of them in the first four rows, only those",
+        "that have flowed by in the others.",
+        "",
+        "| model | counted | people | balanced accuracy |",
+        "| --- | --- | --- | --- |",
+        *(_row(figures, *row) for row in _ROWS if row[0] in figures),
+        "",
+        f"Below .70 (third row) on: {', '.join(weak) or 'nobody'}.",
+        "",
+        f"Made by `{command}`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _row(figures: Mapping[str, Any], key: str, what: str, when: str) -> str:
+    value = figures[key]
+    return f"| {what} | {when} | {value['n']} | {value['mean']:.3f} +- {value['std']:.3f} |"

@@ -1,0 +1,178 @@
+"""Leave-one-subject-out: each person in turn is a stranger to model, priors and source memory alike.
+
+Labels of the stranger enter the final metric and nothing else.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, fields
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from streamaffect import methods
+from streamaffect.bundle.build import Recipe, Windows, fit_priors, normalise_in_order, remember, training_set
+from streamaffect.features.normalise import Prior
+from streamaffect.signals import Float32
+
+Rows = npt.NDArray[np.int64]
+SETTLED_S = 60.0  # causal figures begin here
+ADAPT_AT_S = 120.0  # when the causal protocol adapts, once, on what has flowed by
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Balanced accuracy of one stranger; None where a class has no window left to count."""
+
+    subject: str
+    windows: int
+    lr_source: float  # logistic regression on the vector views, standardised over the source people
+    lr_zscore: float  # the same, each person standardised by all of their own windows
+    source: float  # the model, normalised by all of the stranger's unlabelled windows
+    adapted: float  # and adapted on them
+    causal: float | None  # the model, causally normalised, after SETTLED_S
+    causal_rotated: float | None  # the same with the trials in reverse order
+    causal_before: float | None  # after ADAPT_AT_S, not adapted
+    causal_adapted: float | None  # after ADAPT_AT_S, adapted then
+    probabilities: Float32  # (n, C) of `causal`, every labelled window: for the temperature
+    labels: Rows
+
+
+FIGURES = ("lr_source", "lr_zscore", "source", "adapted", "causal", "causal_rotated", "causal_before", "causal_adapted")
+
+
+def balanced(y: Rows, said: Rows) -> float | None:
+    """Balanced accuracy over the classes in ``y``; None with fewer than two."""
+    classes = np.unique(y)
+    return float(np.mean([np.mean(said[y == c] == c) for c in classes])) if classes.size > 1 else None
+
+
+def fold(windows: Windows, recipe: Recipe, method: str, params: Mapping[str, object], seed: int, subject: str) -> Fold:
+    """Leave ``subject`` out."""
+    source = windows.take(windows.subject != subject)
+    target = windows.take(windows.subject == subject)
+    priors = fit_priors(source, recipe)
+    learner = methods.get(method, **params)
+    model = learner.fit_source(training_set(source, priors, recipe, seed), seed=seed)
+    memory = remember(source, priors, recipe, seed)
+    known = methods.LabelledSet(x=memory.x, y=memory.y, subject=memory.subject, trial=memory.trial)
+    every, labelled = np.arange(len(target)), target.y >= 0
+    whole = normalise_in_order(target, every, priors, whole=True)
+    adapted = learner.adapt(model, known, methods.UnlabelledSet(x=whole), seed=seed)
+    causal = normalise_in_order(target, every, priors)
+    early, late = target.t_end_s <= ADAPT_AT_S, labelled & (target.t_end_s > ADAPT_AT_S)
+    live = model
+    if early.sum() >= 2 and late.any():
+        # Live, the windows that flowed by are normalised by what is known when adaptation starts.
+        so_far = normalise_in_order(target, every[early], priors, whole=True)
+        live = learner.adapt(model, known, methods.UnlabelledSet(x=so_far), seed=seed)
+    probabilities = model.predict_proba(causal)
+    settled = labelled & (target.t_end_s > SETTLED_S)
+    y = target.y
+    return Fold(
+        subject=subject,
+        windows=int(labelled.sum()),
+        **_regressions(source, target, recipe),
+        source=_score(model, whole, y, labelled) or 0.0,
+        adapted=_score(adapted, whole, y, labelled) or 0.0,
+        causal=balanced(y[settled], probabilities[settled].argmax(axis=1)),
+        causal_rotated=_rotated(model, target, priors, recipe),
+        causal_before=_score(model, causal, y, late),
+        causal_adapted=_score(live, causal, y, late),
+        probabilities=probabilities[labelled],
+        labels=y[labelled],
+    )
+
+
+def _score(model: methods.Model, x: Mapping[str, Float32], y: Rows, rows: npt.NDArray[np.bool_]) -> float | None:
+    if not rows.any():
+        return None
+    return balanced(y[rows], model.predict_proba({key: value[rows] for key, value in x.items()}).argmax(axis=1))
+
+
+def _rotated(model: methods.Model, target: Windows, priors: Mapping[str, Prior], recipe: Recipe) -> float | None:
+    """Played with the trials in reverse order; as many windows left out at the start as ``SETTLED_S`` holds, but no more
+    than half of the first trial."""
+    trials = list(dict.fromkeys(target.trial[target.y >= 0]))
+    order = np.concatenate([np.flatnonzero((target.trial == name) & (target.y >= 0)) for name in reversed(trials)])
+    skip = int((SETTLED_S - recipe.context_s) / recipe.hop_s)
+    skip = max(0, min(skip, int((target.trial[order] == trials[-1]).sum()) // 2))
+    said = model.predict_proba(normalise_in_order(target, order, priors)).argmax(axis=1)
+    return balanced(target.y[order][skip:], said[skip:])
+
+
+def _regressions(source: Windows, target: Windows, recipe: Recipe) -> dict[str, float]:
+    """The two baselines that any method must beat."""
+    from sklearn.linear_model import LogisticRegression
+
+    keys = [view.key for view in recipe.views if view.is_vector]
+    train, test = (np.concatenate([w.plain[key] for key in keys], axis=1).astype(np.float64) for w in (source, target))
+    centre, spread = train.mean(axis=0), train.std(axis=0) + 1e-9
+    figures = {}
+    for name, a, b in (
+        ("lr_source", (train - centre) / spread, (test - centre) / spread),
+        ("lr_zscore", _each(train, source.subject), _each(test, target.subject)),
+    ):
+        regression = LogisticRegression(C=0.1, class_weight="balanced", max_iter=1000)
+        regression.fit(a[source.y >= 0], source.y[source.y >= 0])
+        figures[name] = balanced(target.y[target.y >= 0], regression.predict(b[target.y >= 0])) or 0.0
+    return figures
+
+
+def _each(x: npt.NDArray[np.float64], subject: npt.NDArray[np.str_]) -> npt.NDArray[np.float64]:
+    out = np.empty_like(x)
+    for name in np.unique(subject):
+        rows = x[subject == name]
+        out[subject == name] = (rows - rows.mean(axis=0)) / (rows.std(axis=0) + 1e-9)
+    return out
+
+
+def loso(
+    windows: Windows,
+    recipe: Recipe,
+    method: str,
+    params: Mapping[str, object],
+    *,
+    seed: int = 0,
+    processes: int = 2,
+    progress: Callable[[Fold], None] | None = None,
+) -> list[Fold]:
+    """All folds, in ``processes`` processes of one thread each; people with one class only are not tested on."""
+    subjects = [
+        str(name)
+        for name in np.unique(windows.subject)
+        if np.unique(windows.y[(windows.subject == name) & (windows.y >= 0)]).size > 1
+    ]
+    work = partial(fold, windows, recipe, method, dict(params), seed)
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[variable] = "1"
+    folds = []
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for done in pool.map(work, subjects):
+            folds.append(done)
+            if progress is not None:
+                progress(done)
+    return folds
+
+
+def summary(folds: list[Fold]) -> dict[str, float | int | dict[str, float]]:
+    """Mean and standard deviation over people of every figure, the number of people, chance and the temperature."""
+    out: dict[str, float | int | dict[str, float]] = {"subjects": len(folds)}
+    classes = folds[0].probabilities.shape[1]
+    out["chance"] = round(1 / classes, 4)
+    for name in FIGURES:
+        values = [value for fold in folds if (value := getattr(fold, name)) is not None]
+        if values:
+            out[name] = {"mean": round(float(np.mean(values)), 4), "std": round(float(np.std(values)), 4), "n": len(values)}
+    probabilities = np.concatenate([fold.probabilities for fold in folds])
+    labels = np.concatenate([fold.labels for fold in folds])
+    out["temperature"] = round(float(methods.fit_temperature(probabilities, labels)), 4)
+    return out
+
+
+assert set(FIGURES) <= {field.name for field in fields(Fold)}  # noqa: S101 - a name mistyped here is found at import
