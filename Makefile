@@ -53,7 +53,7 @@ $(VENV)/.ready-to-test: pyproject.toml constraints.txt | $(BIN)/python
 mosquitto:
 	@for program in mosquitto mosquitto_sub openssl; do command -v $$program >/dev/null || missing=1; done; \
 	[ -z "$$missing" ] || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes \
 		apt-get install -y -qq --no-install-recommends mosquitto mosquitto-clients openssl >/dev/null; } \
 		|| echo "no Mosquitto here, and not installed: apt-get install mosquitto mosquitto-clients openssl" >&2
 
