@@ -56,7 +56,7 @@ class Reader(threading.Thread):
         self._profile, self._info, self._device, self._queue = profile, info, device, queue
         self._timeout_s, self._stall_s, self._buffer_s, self._clock = timeout_s, stall_s, buffer_s, clock
         self._stop_asked = threading.Event()
-        self._rate_points: deque[tuple[float, int]] = deque()  # newest time stamp of a chunk, samples so far
+        self._rate_points: deque[tuple[float, int]] = deque()  # a time stamp, samples up to it
         self._renew_at, self._renewals = 0.0, 0
         self._refusal = ""
 
@@ -131,11 +131,16 @@ class Reader(threading.Thread):
             if self.state is SourceState.LOST:
                 self._recovered(float(stamps[0]), 1.0 / tap.spec.rate)
             stamps = self.stamps(stamps)
-            self.samples += stamps.size
-            self._rate_points.append((float(stamps[-1]), self.samples))
-            while self._rate_points[-1][0] - self._rate_points[0][0] > RATE_SPAN_S:
-                self._rate_points.popleft()
+            self._count(stamps)
             self._queue.put(Chunk(stamps, np.ascontiguousarray(samples[:, piece])), stamps.size)
+
+    def _count(self, stamps: Float64) -> None:
+        if not self._rate_points:
+            self._rate_points.append((float(stamps[0]), self.samples + 1))
+        self.samples += stamps.size
+        self._rate_points.append((float(stamps[-1]), self.samples))
+        while self._rate_points[-1][0] - self._rate_points[0][0] > RATE_SPAN_S:
+            self._rate_points.popleft()
 
     def _lost(self, reason: str) -> None:
         """Said once a loss; again only where the reason changed (the stream is back, but not as it was)."""

@@ -203,7 +203,7 @@ def test_recording_without_the_devices_channels_is_refused() -> None:
         Replay(_ecg(1), devices.get("emotiv"))
 
 
-def test_own_session_hides_streams_from_others(tmp_path: Path) -> None:
+def test_own_session_hides_streams_from_others(tmp_path: Path, wearer) -> None:
     """In processes of their own, for liblsl reads its configuration once."""
     program = (
         "import sys; from streamaffect.sources import network, discovery; import pylsl\n"
@@ -215,11 +215,11 @@ def test_own_session_hides_streams_from_others(tmp_path: Path) -> None:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     processes = [
         subprocess.Popen([sys.executable, "-c", program, name], cwd=tmp_path, env=environment, text=True, **pipes)
-        for name in ("anna", "ben")
+        for name in (f"anna-{wearer}", f"ben-{wearer}")
     ]
     seen = [process.stdout.readline().strip() for process in processes]
     rest = [process.communicate("\n", timeout=20) for process in processes]
-    assert seen == ["['anna']", "['ben']"]
+    assert seen == [f"['anna-{wearer}']", f"['ben-{wearer}']"]
     assert [stderr for _, stderr in rest] == ["", ""]
 
 
