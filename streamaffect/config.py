@@ -56,7 +56,7 @@ class AdaptationConfig(_Section):
 
     method: str = "dynamic"
     params: dict[str, JsonValue] = {}
-    first: int = Field(default=64, ge=4, description="trustworthy windows before the first adaptation")
+    first: int = Field(default=24, ge=4, description="trustworthy windows before the first adaptation")
     min_gap_s: float = Field(default=120.0, ge=0)
     interval_s: float | None = Field(default=900.0, gt=0)
     drift: bool = True

@@ -110,7 +110,7 @@ class Signal:
 
     @property
     def end_s(self) -> float:
-        return self.start_s + self.samples.shape[1] / self.spec.rate
+        return float(self.start_s + self.samples.shape[1] / self.spec.rate)
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,9 @@ def _demo_home() -> Iterator[None]:
         os.environ.setdefault("STREAMAFFECT_HOME", home)
         if "LSLAPICFG" not in os.environ:
             session = Path(home) / "lsl_api.cfg"
-            session.write_text(f"[lab]\nSessionID = demo-{os.getpid()}\n[multicast]\nResolveScope = machine\n")
+            session.write_text(
+                f"[lab]\nSessionID = demo-{os.getpid()}\n[multicast]\nResolveScope = machine\n[log]\nlevel = -2\n"
+            )
             os.environ["LSLAPICFG"] = str(session)
         yield
 

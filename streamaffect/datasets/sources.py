@@ -34,7 +34,9 @@ PROVENANCE = MappingProxyType(
             "Hongn A, Bosch F, Prado LE, Bonomini P. Wearable Device Dataset from Induced Stress and Structured Exercise "
             "Sessions. PhysioNet 2025, doi:10.13026/zzf8-xv61.",
         ),
-        "simulated": Provenance("made by streamaffect, free of rights", "no person: neurokit2's simulators"),
+        "simulated": Provenance(
+            "made by streamaffect, free of rights", "no person: a simulation by streamaffect (after McSharry et al. 2003)"
+        ),
     }
 )
 UNKNOWN = Provenance("not stated", "not stated")

@@ -17,7 +17,7 @@ _ROWS = (
     ("causal", "this model, as it streams", f"after {SETTLED_S:.0f} s"),
     ("causal_rotated", "this model, as it streams, trials reversed", f"after {SETTLED_S:.0f} s, or half a trial"),
     ("causal_before", "this model, as it streams", f"after {ADAPT_AT_S:.0f} s"),
-    ("causal_adapted", f"this model, adapted once at {ADAPT_AT_S:.0f} s", f"after {ADAPT_AT_S:.0f} s"),
+    ("causal_adapted", "this model, adapted once on the way", f"after {ADAPT_AT_S:.0f} s"),
 )
 
 

@@ -18,11 +18,12 @@ import numpy.typing as npt
 from streamaffect import methods
 from streamaffect.bundle.build import Recipe, Windows, fit_priors, normalise_in_order, remember, training_set
 from streamaffect.features.normalise import Prior
+from streamaffect.runtime.trigger import two_states
 from streamaffect.signals import Float32
 
 Rows = npt.NDArray[np.int64]
 SETTLED_S = 60.0  # causal figures begin here
-ADAPT_AT_S = 120.0  # when the causal protocol adapts, once, on what has flowed by
+ADAPT_AT_S = 120.0  # from here on the causal protocol adapts, once, as soon as the river's trigger would
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Fold:
     causal: float | None  # the model, causally normalised, after SETTLED_S
     causal_rotated: float | None  # the same with the trials in reverse order
     causal_before: float | None  # after ADAPT_AT_S, not adapted
-    causal_adapted: float | None  # after ADAPT_AT_S, adapted then
+    causal_adapted: float | None  # after ADAPT_AT_S, adapted once on what had flowed by
     probabilities: Float32  # (n, C) of `causal`, every labelled window: for the temperature
     labels: Rows
 
@@ -65,13 +66,14 @@ def fold(windows: Windows, recipe: Recipe, method: str, params: Mapping[str, obj
     whole = normalise_in_order(target, every, priors, whole=True)
     adapted = learner.adapt(model, known, methods.UnlabelledSet(x=whole), seed=seed)
     causal = normalise_in_order(target, every, priors)
-    early, late = target.t_end_s <= ADAPT_AT_S, labelled & (target.t_end_s > ADAPT_AT_S)
-    live = model
-    if early.sum() >= 2 and late.any():
-        # Live, the windows that flowed by are normalised by what is known when adaptation starts.
-        so_far = normalise_in_order(target, every[early], priors, whole=True)
-        live = learner.adapt(model, known, methods.UnlabelledSet(x=so_far), seed=seed)
+    late = labelled & (target.t_end_s > ADAPT_AT_S)
     probabilities = model.predict_proba(causal)
+    live = probabilities.copy()
+    if (at := _trigger(target, probabilities)) is not None:
+        # Live, the windows that flowed by are normalised by what is known when adaptation starts.
+        so_far = normalise_in_order(target, every[: at + 1], priors, whole=True)
+        grown = learner.adapt(model, known, methods.UnlabelledSet(x=so_far), seed=seed)
+        live[at + 1 :] = grown.predict_proba(causal)[at + 1 :]
     settled = labelled & (target.t_end_s > SETTLED_S)
     y = target.y
     return Fold(
@@ -82,11 +84,20 @@ def fold(windows: Windows, recipe: Recipe, method: str, params: Mapping[str, obj
         adapted=_score(adapted, whole, y, labelled) or 0.0,
         causal=balanced(y[settled], probabilities[settled].argmax(axis=1)),
         causal_rotated=_rotated(model, target, priors, recipe),
-        causal_before=_score(model, causal, y, late),
-        causal_adapted=_score(live, causal, y, late),
+        causal_before=balanced(y[late], probabilities[late].argmax(axis=1)),
+        causal_adapted=balanced(y[late], live[late].argmax(axis=1)),
         probabilities=probabilities[labelled],
         labels=y[labelled],
     )
+
+
+def _trigger(target: Windows, probabilities: Float32) -> int | None:
+    """The window after which the river would adapt: past ``ADAPT_AT_S``, two states seen by the model as it serves."""
+    said = probabilities.argmax(axis=1)
+    for at in np.flatnonzero(target.t_end_s >= ADAPT_AT_S):
+        if at + 1 < len(target) and two_states(said[: at + 1].tolist()):
+            return int(at)
+    return None
 
 
 def _score(model: methods.Model, x: Mapping[str, Float32], y: Rows, rows: npt.NDArray[np.bool_]) -> float | None:

@@ -209,8 +209,7 @@ class Node:
         timeout_s = self.plan.config.stream_timeout_s
         sources = await lsl.find(wearer.device, timeout_s, clock=self._clock)
         try:
-            for source in sources:
-                await source.open(timeout_s)
+            await asyncio.gather(*(source.open(timeout_s) for source in sources))
         except SourceError:
             for source in sources:
                 await source.close()

@@ -92,7 +92,8 @@ def _ship(job: Job, bundle: Bundle, model: methods.Model) -> None:
 
 def _die_with_parent() -> None:
     """The parent holds the other end of our standard input: it closes when the parent is gone, killed ones included."""
-    sys.stdin.buffer.read()
+    while os.read(0, 1):  # not sys.stdin: its lock would abort the interpreter's shutdown
+        pass
     os._exit(3)
 
 
