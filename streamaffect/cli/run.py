@@ -40,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--channels", metavar="A,B,..", help="channel labels, in the order wanted")
     parser.add_argument("--unit", help="unit of the stream where it tells none, such as mV")
     parser.add_argument("--stream-timeout", type=float, metavar="S", help="how long to look for the streams (default: 10)")
-    parser.add_argument("--first", type=int, metavar="N", help="trustworthy windows before the first adaptation (default: 64)")
+    parser.add_argument("--first", type=int, metavar="N", help="trustworthy windows before the first adaptation (default: 24)")
     parser.add_argument("--commands", action="store_true", default=None, help="obey the MQTT command topic")
     parser.add_argument("--json", action="store_true", help="one JSON message a line on standard output")
     parser.add_argument("--plain", action="store_true", help="log lines instead of the live view, on a terminal too")
@@ -89,22 +89,24 @@ def _demo_flags(args: argparse.Namespace) -> dict[tuple[str, ...], object]:
 @contextlib.contextmanager
 def _demo_home() -> Iterator[None]:
     """Models and LSL session of its own: a demo leaves nothing behind, starts afresh, and sees no other stream."""
+    from streamaffect.sources.network import content
+
     with tempfile.TemporaryDirectory(prefix="streamaffect-demo-") as home:
         os.environ.setdefault("STREAMAFFECT_HOME", home)
         if "LSLAPICFG" not in os.environ:
             session = Path(home) / "lsl_api.cfg"
-            session.write_text(
-                f"[lab]\nSessionID = demo-{os.getpid()}\n[multicast]\nResolveScope = machine\n[log]\nlevel = -2\n"
-            )
-            os.environ["LSLAPICFG"] = str(session)
+            session.write_text(content(f"demo-{os.getpid()}", local=True))
+            os.environ["LSLAPICFG"] = str(session)  # the simulated person inherits it
         yield
 
 
 async def _run(args: argparse.Namespace) -> int:
     from streamaffect.cli.view import show
     from streamaffect.runtime.node import Node, plan
+    from streamaffect.sources import network
 
     planned = plan(configuration(args))
+    network.configure()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     codes: list[int] = []
