@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from streamaffect.bundle.bundle import Bundle, Manifest, write
-from streamaffect.errors import BundleError
+from streamaffect.errors import BundleError, UsageError
 
 _CURRENT = "current"
 
@@ -40,7 +40,7 @@ def find(model: str) -> Path:
     if (shipped() / model / "bundle.json").is_file():
         return shipped() / model
     names = ", ".join(list_shipped()) or "none"
-    raise BundleError(f"no model {model!r}: the shipped ones are {names}; or give the path of a bundle")
+    raise UsageError(f"no model {model!r}: the shipped ones are {names}; or give the path of a bundle")
 
 
 def list_shipped() -> list[str]:

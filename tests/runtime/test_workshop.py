@@ -106,19 +106,14 @@ async def test_child_over_its_budget_is_killed(river, own, recording, play, monk
 
 
 @pytest.mark.usefixtures("saboteurs")
-async def test_three_failures_in_a_row_switch_adaptation_off(river, own, recording, play):
+async def test_three_failures_in_a_row_switch_adaptation_off(river, own, recording, play, until_async):
     case = Case(river, own, "saboteur-fails", min_gap_s=0.0, interval_s=5.0)
 
-    async def patiently():
-        async with asyncio.TaskGroup() as group:
-            for decision in play(river, recording):
-                case.workshop.look(decision, group)
-                while case.workshop.status.progress is not None:
-                    await asyncio.sleep(0.02)
-                await asyncio.sleep(0)
-                await asyncio.sleep(0)
-
-    await patiently()
+    async with asyncio.TaskGroup() as group:
+        for decision in play(river, recording):
+            case.workshop.look(decision, group)
+            await asyncio.sleep(0)  # lets a job begin
+            await until_async(lambda: case.workshop.status.progress is None, 60)
     assert case.kinds.count(EventType.ADAPTATION_FAILED) == 3
     assert case.kinds[-1] is EventType.ADAPTATION_DISABLED
 
