@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 ABOUT = "train a model on a data set and write it as a bundle"
 HOP_S = {"ecg": 5.0, "eeg": 2.0}
+EEG_SECONDS = 10.0  # z-scored logistic regression on eegmat, leave-one-subject-out: .785 at 4 s, .825 at 10 s, .836 at 20 s
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", default="dynamic", help="method (default: dynamic)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the bundle to write, such as models/ecg-load")
     parser.add_argument("--modality", choices=sorted(HOP_S), default="ecg", help="signal to read (default: ecg)")
+    parser.add_argument("--seconds", type=float, metavar="S", help="context of the eeg view (default: 10)")
     parser.add_argument("--hop", type=float, metavar="S", help="seconds between decisions (default: 5 for ecg, 2 for eeg)")
     parser.add_argument("--param", action="append", default=[], metavar="KEY=VALUE", help="parameter of the method")
     parser.add_argument("--prior", action="append", default=[], metavar="KEY=VALUE", help="parameter of the normaliser's prior")
@@ -85,7 +87,7 @@ def _recipe(args: argparse.Namespace, recording: Any, classes: tuple[Any, ...]) 
         chosen: tuple[views.View, ...] = (views.ecg_raw(), views.ecg_hrv())
     else:
         spec = have.get(Modality.EEG)
-        chosen = (views.eeg_de(channels=list(spec.channels) if spec else []),)
+        chosen = (views.eeg_de(channels=list(spec.channels) if spec else [], seconds=args.seconds or EEG_SECONDS),)
     hop_s = args.hop or HOP_S[args.modality]
     return Recipe(args.out.name, chosen, classes, hop_s, _pairs("--prior", args.prior), args.orders)
 
@@ -130,7 +132,7 @@ def _command(args: argparse.Namespace) -> str:
     parts = [f"streamaffect train {args.dataset}{root} --modality {args.modality} --method {args.method}"]
     for flag, values in (("param", args.param), ("prior", args.prior), ("valence-arousal", args.valence_arousal)):
         parts += [f"--{flag} {value}" for value in values]
-    parts += [f"--hop {args.hop:g}"] if args.hop else []
+    parts += [f"--{name} {value:g}" for name in ("hop", "seconds") if (value := getattr(args, name))]
     return " ".join([*parts, f"--orders {args.orders} --seed {args.seed} --out {args.out.parent.name}/{args.out.name}"])
 
 
