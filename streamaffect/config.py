@@ -46,6 +46,7 @@ class BrokerConfig(_Section):
     url: str = "embedded"
     protocol: Literal["5", "3.1.1"] = "5"
     commands: bool = Field(default=False, description="obey the command topic")
+    home_assistant: bool = Field(default=False, description="announce the wearers to Home Assistant")
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None

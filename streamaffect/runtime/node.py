@@ -187,6 +187,7 @@ class Node:
             settings=PublisherSettings(protocol=config.broker.protocol),
             tls=TlsFiles(config.broker.ca, config.broker.cert, config.broker.key),
             on_command=self._obey if config.broker.commands else None,
+            home_assistant=config.broker.home_assistant,
         )
 
     async def _obey(self, subject: str, command: Command) -> Answer:
@@ -201,7 +202,7 @@ class Node:
         session = Session(wearer.config.id, self.plan.session, river, sources, publisher, self._clock, self._observe)
         if self.plan.adapts:
             _check_adaptable(wearer.bundle)
-            settings = adaptation_settings(self.plan.config.adaptation)
+            settings = adaptation_settings(self.plan.config.adaptation, wearer.bundle)
             session.workshop = Workshop(river, wearer.registry, settings, session.event)
         return session
 
@@ -223,11 +224,15 @@ def _check_adaptable(bundle: Bundle) -> None:
         raise BundleError(f"bundle {bundle.path} lacks {', '.join(missing)}: run it with --method source")
 
 
-def adaptation_settings(config: AdaptationConfig) -> AdaptationSettings:
-    """The workshop's settings from the configuration's."""
+def adaptation_settings(config: AdaptationConfig, bundle: Bundle) -> AdaptationSettings:
+    """The workshop's settings from the configuration's.
+
+    A model made by the same method brings the parameters that it was made and evaluated with; the configuration's win.
+    """
+    own = bundle.manifest.params if bundle.manifest.method == config.method else {}
     return AdaptationSettings(
         method=config.method,
-        params=config.params,
+        params={**own, **config.params},
         schedule=Schedule(config.first, config.min_gap_s, config.interval_s, config.drift),
         fraction=config.fraction,
         minimum=config.minimum,
