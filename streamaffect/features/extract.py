@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,10 +11,11 @@ import numpy as np
 from streamaffect.features.normalise import Normaliser, Prior
 from streamaffect.features.quality import USABLE, quality
 from streamaffect.features.views import View
-from streamaffect.features.windows import Windower
+from streamaffect.features.windows import LAG_S, Windower
 from streamaffect.signals import Chunk, Float32, Modality, Observation, Recording, StreamSpec
 
 MIN_COVERAGE = 0.7
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ class Extractor:
         if reason is None:
             for key, normaliser in self.normalisers.items():
                 normaliser.update(plain[key])
-        x = {key: np.nan_to_num(self.normalise(key, value), copy=False) for key, value in plain.items()}
+        # A copy: a view without statistics passes as it is, and `plain` must go on saying what could not be computed.
+        x = {key: np.nan_to_num(self.normalise(key, value)) for key, value in plain.items()}
         return Features(observation.seq, observation.t_start_s, observation.t_end_s, plain, x, qualities, coverage, reason)
 
     def normalise(self, key: str, x: Float32) -> Float32:
@@ -69,7 +72,13 @@ class Extractor:
     @staticmethod
     def _quality(modality: Modality, observation: Observation) -> float | None:
         window = observation.windows.get(modality)
-        return None if window is None or not window.mask.any() else quality(window)
+        if window is None or not window.mask.any():
+            return None
+        try:
+            return quality(window)
+        except Exception as error:  # noqa: BLE001 - as with views: what a detector cannot take is no dead river
+            _LOG.warning("quality of %s until %.3f s taken as 0: %s", modality, window.t_end_s, error)
+            return 0.0
 
     def _reason(
         self, observation: Observation, plain: Mapping[str, Float32], qualities: Mapping[Modality, float | None]
@@ -87,7 +96,7 @@ class Extractor:
 
 def specs_of(recording: Recording, views: Sequence[View]) -> dict[Modality, StreamSpec]:
     """The streams of ``recording`` that ``views`` need; ValueError when one is not there."""
-    have = {signal.spec.modality: signal.spec for signal in recording.signals}
+    have = {signal.spec.modality: signal.spec for signal in reversed(recording.signals)}  # the first of a modality counts
     missing = sorted({view.modality for view in views} - have.keys())
     if missing:
         raise ValueError(
@@ -97,8 +106,14 @@ def specs_of(recording: Recording, views: Sequence[View]) -> dict[Modality, Stre
 
 
 def chunks_of(recording: Recording, specs: Mapping[Modality, StreamSpec], chunk_s: float) -> Iterator[tuple[Modality, Chunk]]:
-    """The recording as chunks of ``chunk_s`` in the order in which they would arrive, stamped on the recording's clock."""
-    signals = [signal for signal in recording.signals if signal.spec.modality in specs]
+    """The recording as chunks of ``chunk_s`` in the order in which they would arrive, stamped on the recording's clock.
+
+    Chunks are no longer than ``LAG_S``: one stream's would have to wait too long for the other's.
+    """
+    if not chunk_s > 0:
+        raise ValueError(f"chunks must be longer than nothing, got {chunk_s} s")
+    chunk_s = min(chunk_s, LAG_S)
+    signals = [next(s for s in recording.signals if s.spec.modality is modality) for modality in specs]
     start_s = min(signal.start_s for signal in signals)
     for k in range(int(np.ceil((recording.duration_s - start_s) / chunk_s))):
         for signal in signals:

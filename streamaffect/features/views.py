@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from importlib.metadata import entry_points
 
 import numpy as np
@@ -16,6 +17,7 @@ from streamaffect.features import ecg, eeg
 from streamaffect.signals import Float32, Modality, Window
 
 Params = Mapping[str, float | str | list[str]]
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,22 @@ class View:
         return hashlib.sha256(json.dumps(what, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def __call__(self, window: Window) -> Float32:
-        """The array of the window's last ``seconds``. An extractor that fails makes NaN, not a dead river."""
+        """The array of the window's last ``seconds``. An extractor that fails makes NaN and a warning, not a dead river."""
         try:
-            x = self.compute(window.last(self.seconds))
-        except (ValueError, IndexError, ZeroDivisionError, np.linalg.LinAlgError):
-            return np.full(self.shape, np.nan, np.float32)
-        return x if x.shape == self.shape else np.full(self.shape, np.nan, np.float32)
+            x = np.asarray(self.compute(window.last(self.seconds)), np.float32)
+        except Exception as error:  # noqa: BLE001 - a plug-in's code may raise anything
+            _warn(self.name, f"{type(error).__name__}: {error}")
+        else:
+            if x.shape == self.shape:
+                return x
+            _warn(self.name, f"made an array of shape {x.shape} where it promised {self.shape}")
+        return np.full(self.shape, np.nan, np.float32)
+
+
+@lru_cache(maxsize=64)
+def _warn(name: str, what: str) -> None:
+    """Once for each trouble: a view that fails does so at every hop."""
+    _LOG.warning("view %s failed, its windows abstain: %s", name, what)
 
 
 def ecg_raw(*, rate: float = 128.0, seconds: float = 10.0) -> View:
