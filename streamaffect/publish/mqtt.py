@@ -196,7 +196,8 @@ class Publisher:
                 f"no MQTT {self.settings.protocol} broker answers at {broker} within {limit_s:g} s ({error}): "
                 "start one there, or pass --broker embedded"
             ) from error
-        level = logging.DEBUG if self._told else logging.WARNING  # once an outage
+        # Once an outage; a first connection that may fail says so by its error.
+        level = logging.DEBUG if self._told or (self._connections == 0 and limit_s is not None) else logging.WARNING
         _LOG.log(level, "broker %s: %s; trying again", broker, error)
         self._told = True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from streamaffect.bundle.bundle import SOURCE, WEIGHTS, Bundle
 from streamaffect.bundle.registry import Registry
 from streamaffect.clock import Clock, SystemClock
 from streamaffect.config import AdaptationConfig, RunConfig, SubjectConfig
-from streamaffect.errors import BundleError, SourceError, UsageError
+from streamaffect.errors import BundleError, UsageError
 from streamaffect.messages import Answer, Command, Info
 from streamaffect.publish.address import BrokerUrl, TlsFiles
 from streamaffect.publish.broker import EmbeddedBroker
@@ -31,6 +32,7 @@ from streamaffect.sources import devices, lsl
 from streamaffect.sources.devices import DeviceProfile
 
 _LOG = logging.getLogger(__name__)
+_CHILD_NEEDS = ("torch", "onnx", "onnxscript")  # imported by the child alone, and only when it adapts
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +63,30 @@ def plan(config: RunConfig) -> Plan:
     """Check all that can be checked without the network.
 
     Raises:
-        UsageError: an unknown device, method or parameter, or a device that the model cannot read.
-        BundleError: the model is not there or not whole.
+        UsageError: an unknown device, method or parameter, a device that the model cannot read, an extra that is not
+            installed, a place for models that cannot be written.
+        BundleError: the model is not there, not whole, or cannot be adapted.
     """
     try:
         methods.get(config.adaptation.method, **config.adaptation.params)
     except ValueError as error:
         raise UsageError(str(error)) from None
     wearers = tuple(_wearer(subject) for subject in config.subjects)
-    return Plan(config, BrokerUrl.parse(config.broker.url), wearers, uuid4())
+    planned = Plan(config, BrokerUrl.parse(config.broker.url), wearers, uuid4())
+    if planned.adapts:
+        _check_adaptable(wearers)
+    return planned
 
 
 def _wearer(subject: SubjectConfig) -> Wearer:
     device = devices.get(subject.device)
     base = Bundle.load(registry.find(subject.model or _default_model(device)))
-    own = Registry.of(subject.id, base)
+    try:
+        own = Registry.of(subject.id, base)
+    except OSError as error:
+        raise UsageError(
+            f"cannot keep {subject.id}'s models in {registry.home()}: {error.strerror}: set STREAMAFFECT_HOME to a folder"
+        ) from None
     bundle, troubles = own.load_current()
     for trouble in troubles:
         _LOG.warning("%s: %s; serving version %d instead", subject.id, trouble, bundle.version)
@@ -150,9 +161,11 @@ class Node:
         """
         engines = {wearer.config.id: Engine(wearer.bundle) for wearer in self.plan.wearers}
         async with self._broker() as url, self._publisher(url) as self.publisher:
-            for wearer in self.plan.wearers:
-                session = await self._session(wearer, engines[wearer.config.id], self.publisher)
+            for wearer, sources in zip(self.plan.wearers, await self._open_all(), strict=True):
+                session = self._session(wearer, engines[wearer.config.id], sources, self.publisher)
                 self.sessions[wearer.config.id] = session
+                names = ", ".join(source.spec.name for source in sources)
+                _LOG.info("%s: %s -> %s at %s", wearer.config.id, names, self.publisher.topics.emotion(wearer.config.id), url)
             try:
                 async with asyncio.TaskGroup() as group:
                     for subject, session in self.sessions.items():
@@ -196,32 +209,42 @@ class Node:
             raise UsageError(f"no subject {subject!r} here: there are {', '.join(self.sessions)}")
         return await session.obey(command)
 
-    async def _session(self, wearer: Wearer, engine: Engine, publisher: Publisher) -> Session:
-        sources = await self._open(wearer)
+    def _session(self, wearer: Wearer, engine: Engine, sources: Sequence[lsl.LslSource], publisher: Publisher) -> Session:
         river = River(engine, {source.spec.modality: source.spec for source in sources})
         session = Session(wearer.config.id, self.plan.session, river, sources, publisher, self._clock, self._observe)
         if self.plan.adapts:
-            _check_adaptable(wearer.bundle)
             settings = adaptation_settings(self.plan.config.adaptation, wearer.bundle)
             session.workshop = Workshop(river, wearer.registry, settings, session.event)
         return session
 
-    async def _open(self, wearer: Wearer) -> Sequence[lsl.LslSource]:
+    async def _open_all(self) -> list[Sequence[lsl.LslSource]]:
+        """Every wearer's streams, looked for at the same time; all of them or none."""
+        async with contextlib.AsyncExitStack() as undo:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(self._open(wearer, undo)) for wearer in self.plan.wearers]
+            except ExceptionGroup as failures:
+                raise failures.exceptions[0] from None
+            undo.pop_all()
+        return [task.result() for task in tasks]
+
+    async def _open(self, wearer: Wearer, undo: contextlib.AsyncExitStack) -> Sequence[lsl.LslSource]:
         timeout_s = self.plan.config.stream_timeout_s
         sources = await lsl.find(wearer.device, timeout_s, clock=self._clock)
-        try:
-            await asyncio.gather(*(source.open(timeout_s) for source in sources))
-        except SourceError:
-            for source in sources:
-                await source.close()
-            raise
+        for source in sources:
+            undo.push_async_callback(source.close)
+        await asyncio.gather(*(source.open(timeout_s) for source in sources))
         return sources
 
 
-def _check_adaptable(bundle: Bundle) -> None:
-    missing = [name for name in (SOURCE, WEIGHTS) if name not in bundle.manifest.files]
-    if missing:
-        raise BundleError(f"bundle {bundle.path} lacks {', '.join(missing)}: run it with --method source")
+def _check_adaptable(wearers: Sequence[Wearer]) -> None:
+    if missing := [name for name in _CHILD_NEEDS if importlib.util.find_spec(name) is None]:
+        raise UsageError(
+            f"adapting needs {', '.join(missing)}: pip install 'streamaffect[adapt]', or do without: --method source"
+        )
+    for bundle in (wearer.bundle for wearer in wearers):
+        if missing := [name for name in (SOURCE, WEIGHTS) if name not in bundle.manifest.files]:
+            raise BundleError(f"bundle {bundle.path} lacks {', '.join(missing)}: run it with --method source")
 
 
 def adaptation_settings(config: AdaptationConfig, bundle: Bundle) -> AdaptationSettings:

@@ -157,7 +157,8 @@ class Workshop:
                 stdin=asyncio.subprocess.PIPE,  # closes with us, and the child ends
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+                # torch makes a cache folder in TMPDIR: here it goes with the job
+                env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TMPDIR": str(job.path)},
                 start_new_session=True,  # Ctrl-C is ours
             )
         limit_s = self._settings.budget_s * 1.1 + _START_S

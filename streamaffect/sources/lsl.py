@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from types import TracebackType
 from typing import Self
 
@@ -161,7 +162,11 @@ async def find(
 
     Raises SourceError as :meth:`LslSource.open` does. Optional streams that do not show up are left out.
     """
-    found = await asyncio.to_thread(discovery.find, device, timeout_s)
+    stop = threading.Event()
+    try:
+        found = await asyncio.to_thread(discovery.find, device, timeout_s, stop)
+    finally:
+        stop.set()  # cancelled: the thread must not search on, the loop's end waits for it
     return [
         LslSource(
             profile,
