@@ -22,6 +22,7 @@ from streamaffect.messages import Emotion, Event
 
 if TYPE_CHECKING:
     from streamaffect.runtime.node import Node, Plan
+    from streamaffect.runtime.workshop import Status
 
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
 _BAR = 40
@@ -102,14 +103,22 @@ class LiveView(View):
             table.add_row("adapting", ProgressBar(total=1.0, completed=status.progress, width=_BAR), f"{status.progress:.0%}")
         else:
             share = min(1.0, status.remembered / status.wanted)
-            table.add_row("coreset", ProgressBar(total=1.0, completed=share, width=_BAR), f"{status.remembered} windows")
+            table.add_row("coreset", ProgressBar(total=1.0, completed=share, width=_BAR), _count(status))
         return Group(table, Text(status.last, style="dim")) if status.last else table
 
     def _footer(self) -> RenderableType:
-        broker = self.node.broker if self.node else None
+        broker, publisher = (self.node.broker, self.node.publisher) if self.node else (None, None)
         url = f"mqtt://127.0.0.1:{broker.port}" if broker else str(self.plan.broker)
-        node, subject = self.plan.config.node, self.plan.wearers[0].config.id
-        return Text(f"{url}  topic streamaffect/v1/{node}/{subject}/emotion   Ctrl-C ends", style="dim")
+        statistics = publisher.statistics() if publisher else None
+        if statistics and not statistics.connected:
+            return Text(f"{url} does not answer: {statistics.outbox.waiting} messages wait   Ctrl-C ends", style="red")
+        subject = self.plan.wearers[0].config.id if len(self.plan.wearers) == 1 else "+"
+        return Text(f"{url}  topic streamaffect/v1/{self.plan.config.node}/{subject}/emotion   Ctrl-C ends", style="dim")
+
+
+def _count(status: Status) -> str:
+    of = f" of {status.wanted}" if status.remembered < status.wanted else ""
+    return f"{status.remembered}{of} windows"
 
 
 def _clock(utc: float) -> str:
@@ -132,7 +141,8 @@ def show(plan: Plan, *, as_json: bool, live: bool) -> Iterator[View]:
     elif live:
         view, console = LiveView(plan), Console()
         root = logging.getLogger()
-        handlers, root.handlers = root.handlers, [RichHandler(console=console, show_path=False)]
+        # What happens in the normal course of things the view shows itself.
+        handlers, root.handlers = root.handlers, [RichHandler(logging.WARNING, console, show_path=False)]
         try:
             with Live(view, console=console, refresh_per_second=4):
                 yield view

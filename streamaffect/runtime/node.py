@@ -165,7 +165,7 @@ class Node:
                 session = self._session(wearer, engines[wearer.config.id], sources, self.publisher)
                 self.sessions[wearer.config.id] = session
                 names = ", ".join(source.spec.name for source in sources)
-                _LOG.info("%s: %s -> %s at %s", wearer.config.id, names, self.publisher.topics.emotion(wearer.config.id), url)
+                _LOG.info("%s: %s -> %s", wearer.config.id, names, self.publisher.topics.emotion(wearer.config.id))
             try:
                 async with asyncio.TaskGroup() as group:
                     for subject, session in self.sessions.items():

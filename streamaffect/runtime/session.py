@@ -110,10 +110,12 @@ class Session:
                     if any(f.source.stats().state is SourceState.LIVE for f in others):
                         self._handle(self.river.stall(feed.modality))
                 case StreamRecovered(at_s=_, gap_s=gap_s):
-                    detail: dict[str, JsonValue] = {"stream": feed.source.spec.name, "outage_s": round(gap_s, 3)}
+                    restarted = gap_s < 0  # the sender's clock: it does not tell how long it was away
+                    detail: dict[str, JsonValue] = {"stream": feed.source.spec.name, "restarted": restarted}
+                    detail["outage_s"] = None if restarted else round(gap_s, 3)
                     self.event(EventType.STREAM_RECOVERED, detail)
                     feed.pace = Pace()
-                    if gap_s < 0:
+                    if restarted:
                         self.river.windower.restart()
 
     async def _tick(self) -> None:

@@ -90,6 +90,12 @@ class Trigger:
         self._last_s: float | None = None
 
     @property
+    def waits(self) -> str:
+        """Why enough windows are not enough yet, or nothing."""
+        enough = self.windows >= self.schedule.first and self._last_s is None
+        return "waiting until the model has seen two states" if enough and not two_states(self._said) else ""
+
+    @property
     def disabled(self) -> bool:
         return self.failures >= MAX_FAILURES
 

@@ -75,7 +75,7 @@ class Workshop:
 
     @property
     def status(self) -> Status:
-        return Status(len(self._memory), self._settings.schedule.first, self._progress, self._last)
+        return Status(len(self._memory), self._settings.schedule.first, self._progress, self._last or self._trigger.waits)
 
     def ask(self) -> None:
         """Adapt as soon as there is anything to adapt on."""
