@@ -99,7 +99,14 @@ def gather(recordings: Iterable[Recording], recipe: Recipe) -> Windows:
 
 
 def fit_priors(windows: Windows, recipe: Recipe) -> dict[str, Prior]:
-    """The source priors of the vector views, from labelled windows, each class counting the same in each person."""
+    """The source priors of the vector views, from labelled windows, each class counting the same in each person.
+
+    Raises:
+        ValueError: nobody has a labelled window.
+    """
+    if not (windows.y >= 0).any():
+        names = ", ".join(entry.name for entry in recipe.classes)
+        raise ValueError(f"no window lies in one trial whole with a label among {names}: are the trials long enough?")
     priors = {}
     rows = _balanced(windows, np.random.default_rng(0))
     for view in recipe.views:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -10,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
@@ -23,6 +24,11 @@ from streamaffect.features.views import View
 MANIFEST = "bundle.json"
 MODEL, WEIGHTS, SOURCE, CARD = "model.onnx", "weights.npz", "source.npz", "CARD.md"
 FORMAT = 1
+_FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]  # beside the manifest and nowhere else
+
+
+class BundleExistsError(BundleError):
+    """There is something already where a bundle was to be written."""
 
 
 class _Part(BaseModel):
@@ -97,12 +103,21 @@ class Manifest(_Part):
     provenance: dict[str, JsonValue] = {}
     data: list[DataEntry] = []
     figures: dict[str, JsonValue] = {}
-    files: dict[str, str] = {}
+    files: dict[_FileName, str] = {}
 
-    def digest(self) -> str:
-        """sha256 of the manifest, and through ``files`` of the whole bundle."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+    def text(self) -> str:
+        """``bundle.json``, with the sha256 of the manifest, and through ``files`` of the whole bundle."""
+        data = self.model_dump(mode="json")
+        return _render({**data, "sha256": _digest(data)})
+
+
+def _digest(data: dict[str, Any]) -> str:
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _render(data: dict[str, Any]) -> str:
+    return json.dumps(data, indent=1) + "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +160,7 @@ class Bundle:
         Raises:
             BundleError: one line that says what is wrong.
         """
-        manifest = _read_manifest(path)
+        manifest, sha256 = _read_manifest(path)
         for name, wanted in manifest.files.items():
             file = path / name
             if not file.is_file():
@@ -154,30 +169,35 @@ class Bundle:
                 raise BundleError(f"bundle {path}: {name} is not the file that was written (its sha256 differs): copy it again")
         if MODEL not in manifest.files:
             raise BundleError(f"bundle {path}: {MANIFEST} lists no {MODEL}")
-        return cls(path, manifest, tuple(_view(path, entry) for entry in manifest.views), manifest.digest())
+        return cls(path, manifest, tuple(_view(path, entry) for entry in manifest.views), sha256)
 
 
-def _read_manifest(path: Path) -> Manifest:
+def _read_manifest(path: Path) -> tuple[Manifest, str]:
+    """The manifest and its sha256. The text must be, byte for byte, what :func:`write` makes of its content."""
     file = path / MANIFEST
     if not file.is_file():
         raise BundleError(f"no bundle at {path}: there is no {MANIFEST}; 'streamaffect models list' shows those there are")
     try:
-        data = json.loads(file.read_text("utf-8"))
-        found = data.pop("sha256", None)
-        if data.get("format") != FORMAT:
-            raise BundleError(f"bundle {path}: format {data.get('format')!r}, this version reads format {FORMAT}")
-        manifest = Manifest.model_validate(data)
-    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
+        text = file.read_bytes().decode("utf-8")
+        data = json.loads(text)
+        if not isinstance(data, dict):
+            raise ValueError("not an object")  # noqa: TRY301, TRY004 - told below with the other ways to be no manifest
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"bundle {path}: {MANIFEST} is truncated or altered ({error}): copy the bundle again") from None
+    if data.get("format") != FORMAT:
+        raise BundleError(f"bundle {path}: format {data.get('format')!r}, this version reads format {FORMAT}")
+    rendered = _render(data)
+    found = data.pop("sha256", None)
+    if rendered != text or found != _digest(data):
+        raise BundleError(
+            f"bundle {path}: {MANIFEST} was altered after it was written (its sha256 differs): copy the bundle again"
+        )
+    try:
+        return Manifest.model_validate(data), found
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise BundleError(f"bundle {path}: {MANIFEST}: {where}: {first['msg']}") from None
-    if found != manifest.digest():
-        raise BundleError(
-            f"bundle {path}: {MANIFEST} was altered after it was written (its sha256 differs): copy the bundle again"
-        )
-    return manifest
 
 
 def _view(path: Path, entry: ViewEntry) -> View:
@@ -187,6 +207,8 @@ def _view(path: Path, entry: ViewEntry) -> View:
         raise BundleError(f"bundle {path}: {error}") from None
     if view.layout != entry.layout:
         raise BundleError(f"bundle {path}: view {entry.name} is laid out differently in this version: train the model again")
+    if (p := entry.prior) is not None and any((len(v),) != view.shape for v in (p.location, p.scale, p.spread)):
+        raise BundleError(f"bundle {path}: view {entry.name} is {view.shape}, its prior is of another length: train it again")
     return view
 
 
@@ -196,26 +218,40 @@ def _hash(file: Path) -> str:
 
 
 def write(path: Path, manifest: Manifest, fill: Callable[[Path], None]) -> Bundle:
-    """Make a bundle at ``path``, which must not exist: ``fill`` puts its files into a directory beside it, then they are
-    hashed, synced and renamed into place. A crash leaves nothing that could be taken for a bundle."""
+    """Make a bundle at ``path``: ``fill`` puts its files into a hidden directory beside it, then they are hashed, synced and
+    renamed into place. A crash leaves nothing at ``path``.
+
+    Raises:
+        BundleExistsError: there is something at ``path``.
+    """
+    if path.exists():
+        raise BundleExistsError(f"{path} is there already: give another path, or delete it first")
     path.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         fill(work)
         files = {file.name: _hash(file) for file in sorted(work.iterdir())}
         manifest = manifest.model_copy(update={"files": files})
-        text = json.dumps({**manifest.model_dump(mode="json"), "sha256": manifest.digest()}, indent=1)
-        (work / MANIFEST).write_text(text + "\n", "utf-8")
+        (work / MANIFEST).write_bytes(manifest.text().encode())
         for file in work.iterdir():
             _sync(file)
         _sync(work)
         work.chmod(0o755)  # a temporary directory is private; the registry guards what must be
-        work.rename(path)
+        _move(work, path)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
     _sync(path.parent)
     return Bundle.load(path)
+
+
+def _move(work: Path, path: Path) -> None:
+    try:
+        work.rename(path)
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            raise BundleExistsError(f"{path} was written by someone else meanwhile") from None
+        raise
 
 
 def _sync(path: Path) -> None:

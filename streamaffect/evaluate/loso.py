@@ -5,9 +5,10 @@ Labels of the stranger enter the final metric and nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from functools import partial
@@ -153,22 +154,42 @@ def loso(
     processes: int = 2,
     progress: Callable[[Fold], None] | None = None,
 ) -> list[Fold]:
-    """All folds, in ``processes`` processes of one thread each; people with one class only are not tested on."""
+    """All folds, in ``processes`` processes of one thread each; people with one class only are not tested on.
+
+    Raises:
+        ValueError: fewer than two people have windows of two classes.
+    """
     subjects = [
         str(name)
         for name in np.unique(windows.subject)
         if np.unique(windows.y[(windows.subject == name) & (windows.y >= 0)]).size > 1
     ]
+    if len(subjects) < 2:
+        raise ValueError(f"leave-one-subject-out needs two people with two classes, there are {len(subjects)}")
     work = partial(fold, windows, recipe, method, dict(params), seed)
-    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[variable] = "1"
     folds = []
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with _one_thread(), ProcessPoolExecutor(processes, mp_context=spawn) as pool:
         for done in pool.map(work, subjects):
             folds.append(done)
             if progress is not None:
                 progress(done)
     return folds
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Children that start meanwhile compute on one thread: numerical libraries read these once, when they load."""
+    before = {variable: os.environ.get(variable) for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    os.environ.update(dict.fromkeys(before, "1"))
+    try:
+        yield
+    finally:
+        for variable, value in before.items():
+            if value is None:
+                del os.environ[variable]
+            else:
+                os.environ[variable] = value
 
 
 def summary(folds: list[Fold]) -> dict[str, float | int | dict[str, float]]:
