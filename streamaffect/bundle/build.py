@@ -35,8 +35,6 @@ _SEGMENT_S = 30.0  # trials are shuffled in pieces of this length
 # Windows of a play that the model is not fitted on: statistics that young say nothing of the person, only of the label
 # noise they make (leave-one-subject-out on eegmat: .88 with them, .92 without).
 _YOUNG = 4
-HELD_OUT = 0.2  # share of the source people that adaptation never trains on: the guard judges by them
-_GUARD_SEED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,21 +178,24 @@ def training_set(windows: Windows, priors: Mapping[str, Prior], recipe: Recipe, 
     return LabelledSet(x=x, y=windows.y[at], subject=windows.subject[at], trial=windows.trial[at])
 
 
-def remember(windows: Windows, priors: Mapping[str, Prior], recipe: Recipe, seed: int) -> SourceMemory:
-    """The source memory: one shuffled play of each person, classes balanced, some people held out for the guard."""
+def remember(
+    windows: Windows, priors: Mapping[str, Prior], recipe: Recipe, seed: int, guards: npt.NDArray[np.str_]
+) -> SourceMemory:
+    """The source memory: one shuffled play of each person.
+
+    ``guards`` are the people that the model was not trained on (see :func:`streamaffect.methods.held_out`): adaptation does
+    not train on them either, so that the guard compares incumbent and candidate on people new to both.
+    """
     rng = np.random.default_rng(seed)
     parts, rows = [], []
     for subject in np.unique(windows.subject[windows.y >= 0]):
         order = orders(windows, subject, replace(recipe, orders=3), rng)[-1]
-        keep = np.isin(order, order[_balanced(windows.take(order), rng)])
-        parts.append({key: value[keep] for key, value in normalise_in_order(windows, order, priors).items()})
-        rows.append(order[keep])
+        parts.append({key: value[_YOUNG:] for key, value in normalise_in_order(windows, order, priors).items()})
+        rows.append(order[_YOUNG:])
     at = np.concatenate(rows)
-    people = np.unique(windows.subject[at])
-    guards = np.random.default_rng(_GUARD_SEED).permutation(people)[: max(1, round(HELD_OUT * people.size))]
     x = {key: np.concatenate([part[key] for part in parts]) for key in windows.plain}
-    held_out = np.isin(windows.subject[at], guards)
-    return SourceMemory(x, windows.y[at], windows.subject[at], windows.trial[at], held_out)
+    who = windows.subject[at]
+    return SourceMemory(x, windows.y[at], who, windows.trial[at], np.isin(who, guards))
 
 
 def build(

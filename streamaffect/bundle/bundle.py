@@ -20,6 +20,7 @@ from streamaffect.errors import BundleError
 from streamaffect.features import views
 from streamaffect.features.normalise import Prior
 from streamaffect.features.views import View
+from streamaffect.methods import LabelledSet
 
 MANIFEST = "bundle.json"
 MODEL, WEIGHTS, SOURCE, CARD = "model.onnx", "weights.npz", "source.npz", "CARD.md"
@@ -272,6 +273,12 @@ class SourceMemory:
     subject: np.ndarray[Any, np.dtype[np.str_]]
     trial: np.ndarray[Any, np.dtype[np.str_]]
     held_out: np.ndarray[Any, np.dtype[np.bool_]]
+
+    def known(self) -> LabelledSet:
+        """What adaptation trains on: everybody but the people held out."""
+        rows = ~self.held_out
+        x = {key: value[rows] for key, value in self.x.items()}
+        return LabelledSet(x=x, y=self.y[rows], subject=self.subject[rows], trial=self.trial[rows])
 
     def save(self, file: Path) -> None:
         """Views in half precision: normalised values lie within +-10, where its error is below a thousandth."""

@@ -42,7 +42,7 @@ def call(args: argparse.Namespace) -> int:
     from streamaffect.datasets.sources import PROVENANCE, UNKNOWN
     from streamaffect.errors import UsageError
     from streamaffect.evaluate.card import card
-    from streamaffect.evaluate.loso import loso, summary
+    from streamaffect.evaluate.loso import holdout, loso, summary
 
     if args.out.exists() and not args.force:
         raise UsageError(f"{args.out} is there already: give another --out, or --force to replace it")
@@ -61,9 +61,10 @@ def call(args: argparse.Namespace) -> int:
         folds = loso(windows, recipe, args.method, params, seed=args.seed, processes=args.processes, progress=_show)
         figures = summary(folds)
     priors = fit_priors(windows, recipe)
-    model = method.fit_source(training_set(windows, priors, recipe, args.seed), seed=args.seed)
+    taught = training_set(windows, priors, recipe, args.seed)
+    model = method.fit_source(taught, seed=args.seed)
     model = model.calibrated(float(figures.get("temperature", 1.0)))
-    memory = remember(windows, priors, recipe, args.seed)
+    memory = remember(windows, priors, recipe, args.seed, methods.held_out(taught, holdout(params), args.seed))
     data = [DataEntry(name=args.dataset, subjects=list(recordings.subjects), **PROVENANCE.get(args.dataset, UNKNOWN)._asdict())]
     command = _command(args)
     text = card(recipe, args.method, data, figures, folds, command) if folds else f"# {recipe.name}\n\nNot evaluated.\n"

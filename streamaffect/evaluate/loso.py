@@ -19,6 +19,7 @@ import numpy.typing as npt
 from streamaffect import methods
 from streamaffect.bundle.build import Recipe, Windows, fit_priors, normalise_in_order, remember, training_set
 from streamaffect.features.normalise import Prior
+from streamaffect.methods.source import Source
 from streamaffect.runtime.trigger import two_states
 from streamaffect.signals import Float32
 
@@ -60,9 +61,10 @@ def fold(windows: Windows, recipe: Recipe, method: str, params: Mapping[str, obj
     target = windows.take(windows.subject == subject)
     priors = fit_priors(source, recipe)
     learner = methods.get(method, **params)
-    model = learner.fit_source(training_set(source, priors, recipe, seed), seed=seed)
-    memory = remember(source, priors, recipe, seed)
-    known = methods.LabelledSet(x=memory.x, y=memory.y, subject=memory.subject, trial=memory.trial)
+    taught = training_set(source, priors, recipe, seed)
+    model = learner.fit_source(taught, seed=seed)
+    guards = methods.held_out(taught, holdout(params), seed)
+    known = remember(source, priors, recipe, seed, guards).known()
     every, labelled = np.arange(len(target)), target.y >= 0
     whole = normalise_in_order(target, every, priors, whole=True)
     adapted = learner.adapt(model, known, methods.UnlabelledSet(x=whole), seed=seed)
@@ -90,6 +92,12 @@ def fold(windows: Windows, recipe: Recipe, method: str, params: Mapping[str, obj
         probabilities=probabilities[labelled],
         labels=y[labelled],
     )
+
+
+def holdout(params: Mapping[str, object]) -> float:
+    """The share of the source people that a method with these parameters does not train on."""
+    share = params.get("holdout", Source.holdout)
+    return float(share) if isinstance(share, int | float) else 0.0
 
 
 def _trigger(target: Windows, probabilities: Float32) -> int | None:

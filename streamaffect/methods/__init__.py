@@ -12,6 +12,7 @@ coreset and the calibration need numpy alone; torch is imported when a method fi
 from . import coreset
 from .calibration import fit_temperature
 from .contract import Cancelled, LabelledSet, Method, Model, Progress, UnlabelledSet
+from .holdout import held_out
 from .registry import get, load, names
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "coreset",
     "fit_temperature",
     "get",
+    "held_out",
     "load",
     "names",
 ]

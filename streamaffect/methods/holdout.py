@@ -33,6 +33,11 @@ def split(source: LabelledSet, share: float, seed: int) -> tuple[Int64, Int64]:
     return everything, everything[:0]
 
 
+def held_out(source: LabelledSet, share: float, seed: int) -> npt.NDArray[Any]:
+    """The subjects that ``fit_source`` with these ``holdout`` and ``seed`` watches by and does not train on."""
+    return np.setdiff1d(source.subject, source.subject[split(source, share, seed)[0]])
+
+
 def _held_trials(source: LabelledSet, y: Int64, share: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
     """A mask of whole (subject, trial) groups, about ``share`` of each class's; a trial counts for its first label."""
     groups = _groups(source)

@@ -35,14 +35,7 @@ def run(job: Job) -> Result:
     """
     order = job.order()
     bundle = Bundle.load(Path(order.bundle))
-    memory, coreset = SourceMemory.load(bundle), job.coreset()
-    train = ~memory.held_out
-    source = methods.LabelledSet(
-        x={key: value[train] for key, value in memory.x.items()},
-        y=memory.y[train],
-        subject=memory.subject[train],
-        trial=memory.trial[train],
-    )
+    source, coreset = SourceMemory.load(bundle).known(), job.coreset()
     last: dict[str, float] = {}
 
     def progress(share: float, terms: Mapping[str, float]) -> None:

@@ -48,13 +48,14 @@ def windows(recordings: list[Recording], recipe: build.Recipe) -> build.Windows:
 def shipped_bundle(tmp_path_factory: pytest.TempPathFactory, windows: build.Windows, recipe: build.Recipe) -> Bundle:
     """Read it, never write it: :func:`base` is a copy for that."""
     priors = build.fit_priors(windows, recipe)
-    model = methods.get("source", epochs=3).fit_source(build.training_set(windows, priors, recipe, 0), device="cpu")
+    taught = build.training_set(windows, priors, recipe, 0)
+    model = methods.get("source", epochs=3).fit_source(taught, device="cpu")
     return build.build(
         tmp_path_factory.mktemp("models") / "made-up",
         recipe,
         model,
         priors,
-        build.remember(windows, priors, recipe, 0),
+        build.remember(windows, priors, recipe, 0, methods.held_out(taught, 0.2, 0)),
         params={"epochs": 3},
         data=[DataEntry(name="made-up", licence="CC0", citation="nobody", subjects=["p0", "p1", "p2"])],
         figures={"subjects": 0},
