@@ -1,0 +1,139 @@
+"""From recordings to training data: which window belongs to which trial, and what the statistics have seen by then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamaffect.bundle import build
+from streamaffect.bundle.bundle import ClassEntry
+from streamaffect.features.normalise import Normaliser, Prior
+from streamaffect.features.views import View
+from streamaffect.signals import Float32, Modality, Recording, Signal, StreamSpec, Trial, Window
+
+EDA = StreamSpec("eda", Modality.EDA, ("EDA",), 4.0, "uS")  # is not filtered
+
+
+def _ends(window: Window) -> Float32:
+    return window.raw[0, [0, -1]]
+
+
+def numbered(seconds: float, trials: tuple[Trial, ...], start_s: float = 0.0) -> Recording:
+    """A recording whose samples are their own numbers."""
+    n = round(seconds * 4)
+    return Recording("made-up", "p", (Signal(EDA, np.arange(n, dtype=np.float32)[None], start_s),), trials)
+
+
+def numbering(seconds: float, hop_s: float) -> build.Recipe:
+    """A view that tells the first and the last sample that a window saw."""
+    view = View("ends/1", {}, Modality.EDA, seconds, (2,), ("first", "last"), _ends)
+    return build.Recipe("made-up", (view,), (ClassEntry(name="a"), ClassEntry(name="b")), hop_s)
+
+
+@given(
+    st.lists(st.integers(5, 240), min_size=2, max_size=5),
+    st.sampled_from([2.0, 5.0, 6.25]),
+    st.sampled_from([0.5, 1.0, 2.75]),
+    st.sampled_from([0.25, 0.1, 1 / 3]),
+    st.sampled_from([0.0, 3.1]),
+)
+@settings(max_examples=60, deadline=None)
+def test_no_sample_is_in_windows_of_two_trials(
+    lengths: list[int], seconds: float, hop_s: float, unit_s: float, start_s: float
+) -> None:
+    edges = np.concatenate([[0], np.cumsum(lengths)]) * unit_s
+    trials = tuple(Trial(f"t{i}", "ab"[i % 2], float(a), float(b)) for i, (a, b) in enumerate(pairwise(edges)))
+    recording = numbered(float(edges[-1]) + seconds + hop_s, trials, start_s)
+    windows = build.gather([recording], numbering(seconds, hop_s))
+    seen: dict[str, tuple[float, float]] = {}
+    for name in np.unique(windows.trial[windows.y >= 0]):
+        ends = windows.plain["ends"][windows.trial == name]
+        seen[name] = (ends[:, 0].min(), ends[:, 1].max())
+        trial = next(t for t in trials if t.name == name)
+        # A window's places are the nearest to its times: half a sample is the most that it can lie outside.
+        assert trial.start_s - start_s - 0.126 <= seen[name][0] / 4
+        assert seen[name][1] / 4 <= trial.end_s - start_s - 0.25 + 0.126
+        assert {trial.label} == {"ab"[c] for c in windows.y[windows.trial == name]}
+    spans = sorted(seen.values())
+    assert all(a[1] < b[0] for a, b in pairwise(spans))
+
+
+def test_windows_across_a_border_or_without_a_known_label_have_none() -> None:
+    trials = (Trial("x", "a", 0, 20), Trial("y", None, 20, 40), Trial("z", "else", 40, 60))
+    windows = build.gather([numbered(70, trials)], numbering(4.0, 2.0))
+    assert set(windows.t_end_s[windows.y == 0]) == set(np.arange(4.0, 21, 2))
+    assert len(windows) > (windows.y == 0).sum() + 15
+    assert set(windows.trial[windows.y < 0]) == {"y", "z", ""}
+
+
+def test_too_short_recordings_are_refused() -> None:
+    with pytest.raises(ValueError, match="no trustworthy window"):
+        build.gather([numbered(3, ())], numbering(10.0, 1.0))
+    unlabelled = build.gather([numbered(30, ())], numbering(5.0, 1.0))
+    with pytest.raises(ValueError, match="label among a, b"):
+        build.fit_priors(unlabelled, numbering(5.0, 1.0))
+
+
+def test_normalised_windows_have_seen_themselves_and_the_past_alone(windows: build.Windows, recipe: build.Recipe) -> None:
+    priors = build.fit_priors(windows, recipe)
+    rows = np.flatnonzero(windows.subject == "p0")[::-1]
+    x = build.normalise_in_order(windows, rows, priors)["eeg.de"]
+    shorter = build.normalise_in_order(windows, rows[:9], priors)["eeg.de"]
+    assert np.array_equal(x[:9], shorter)
+    normaliser = Normaliser(priors["eeg.de"])
+    for row in rows[:5]:
+        normaliser.update(windows.plain["eeg.de"][row])
+    assert np.array_equal(x[4], normaliser(windows.plain["eeg.de"][rows[4]]))
+
+
+def test_whole_normalisation_knows_no_order(windows: build.Windows, recipe: build.Recipe) -> None:
+    priors = build.fit_priors(windows, recipe)
+    rows = np.flatnonzero(windows.subject == "p1")
+    forth = build.normalise_in_order(windows, rows, priors, whole=True)["eeg.de"]
+    back = build.normalise_in_order(windows, rows[::-1], priors, whole=True)["eeg.de"]
+    assert np.allclose(forth, back[::-1], atol=1e-5)
+
+
+def test_priors_weigh_classes_alike(windows: build.Windows, recipe: build.Recipe) -> None:
+    busy = np.flatnonzero(windows.y == 1)
+    repeated = windows.take(np.concatenate([np.arange(len(windows)), busy, busy]))
+    prior, again = (build.fit_priors(w, recipe)["eeg.de"] for w in (windows, repeated))
+    assert np.allclose(prior.location, again.location, atol=0.1)
+    assert np.allclose(prior.scale, again.scale, rtol=0.15)
+
+
+def test_every_order_plays_each_labelled_window_once(windows: build.Windows, recipe: build.Recipe) -> None:
+    plays = build.orders(windows, "p2", replace(recipe, orders=5), np.random.default_rng(0))
+    wanted = np.flatnonzero((windows.subject == "p2") & (windows.y >= 0))
+    assert len(plays) == 5
+    assert all(np.array_equal(np.sort(play), wanted) for play in plays)
+    assert np.array_equal(plays[0], wanted)
+    assert windows.y[plays[1][0]] == windows.y[plays[0][-1]]
+
+
+def test_training_set_is_the_seed_s(windows: build.Windows, recipe: build.Recipe) -> None:
+    priors = build.fit_priors(windows, recipe)
+    once, again, other = (build.training_set(windows, priors, recipe, seed) for seed in (1, 1, 2))
+    assert np.array_equal(once.x["eeg.de"], again.x["eeg.de"])
+    assert not np.array_equal(once.x["eeg.de"], other.x["eeg.de"])
+    assert set(once.subject) == {"p0", "p1", "p2"}
+
+
+def test_training_set_normalises_each_person_by_that_person_alone(windows: build.Windows, recipe: build.Recipe) -> None:
+    priors = build.fit_priors(windows, recipe)
+    alone = build.training_set(windows.take(windows.subject == "p0"), priors, recipe, 0)
+    shifted = replace(windows, plain={"eeg.de": windows.plain["eeg.de"] + 5.0 * (windows.subject != "p0")[:, None]})
+    among = build.training_set(shifted.take(np.isin(windows.subject, ["p0", "p1"])), priors, recipe, 0)
+    assert np.array_equal(among.x["eeg.de"][among.subject == "p0"], alone.x["eeg.de"])
+
+
+def test_view_without_a_prior_is_left_as_it_is(windows: build.Windows) -> None:
+    rows = np.arange(5)
+    assert np.array_equal(build.normalise_in_order(windows, rows, {})["eeg.de"], windows.plain["eeg.de"][:5])
+    prior = Prior(np.zeros(10), np.ones(10), np.ones(10))
+    assert build.normalise_in_order(windows, rows, {"eeg.de": prior})["eeg.de"].shape == (5, 20)
