@@ -1,0 +1,160 @@
+"""Cost of windows and views on one core, beside what people would use instead, in the same run.
+
+    OMP_NUM_THREADS=1 python tools/bench/features.py
+
+On two shared cores (median of a second's calls; ours, then the peer):
+
+    ecg.raw/1, 10 s at 256 Hz           0.13 ms
+    quality of ECG, 30 s at 256 Hz      0.43 ms
+    ecg.hrv/1, 30 s at 256 Hz           0.52 ms     neurokit2           8.6 ms
+    eeg.de/1, 19 channels, 4 s          0.16 ms     welch a channel     4.1 ms
+    eeg.de/1, 62 channels, 4 s          0.41 ms     welch a channel    16.2 ms
+    grid alone, clean / 5 ms jitter     41 / 2.8 million samples a second
+    grid, filter, windows, 1 h of ECG   2.9 / 1.3 million samples a second: 0.3 s / 0.7 s an hour
+    the same, 62 EEG by 200 / by 8      0.86 / 0.09 million places a second, 62 samples each
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from streamaffect.datasets import simulated
+from streamaffect.features import eeg, views
+from streamaffect.features.grid import Grid
+from streamaffect.features.quality import quality
+from streamaffect.features.windows import Windower
+from streamaffect.signals import Chunk, Modality, StreamSpec, Window
+
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Row:
+    what: str
+    value: float
+    unit: str
+    peer: str = ""
+    peer_value: float = float("nan")
+
+    def __str__(self) -> str:
+        ours = f"{self.what:<44}{self.value:>10.2f} {self.unit:<12}"
+        return ours if not self.peer else f"{ours}{self.peer:<44}{self.peer_value:>9.2f} {self.unit}"
+
+
+def milliseconds(call: Callable[[], object], seconds: float) -> float:
+    """Median time of one call, called for ``seconds`` after one call to warm up."""
+    call()
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times) < 3:
+        begin = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - begin)
+    return 1e3 * float(np.median(times))
+
+
+def ecg_window(rate: float = 256.0, seconds: float = 30.0) -> Window:
+    signal = simulated.person(duration_s=seconds + 5, modalities=[Modality.ECG]).signals[0]
+    x = signal.samples[:, : round(seconds * rate)]
+    return Window(signal.spec, 0.0, seconds, x, x, np.ones(x.shape[1], np.bool_))
+
+
+def eeg_window(channels: int, rate: float = 200.0, seconds: float = 4.0) -> Window:
+    names = tuple(f"E{i}" for i in range(channels))
+    x = np.random.default_rng(0).normal(0, 10, (channels, round(seconds * rate))).astype(np.float32)
+    return Window(StreamSpec("eeg", Modality.EEG, names, rate, "uV"), 0.0, seconds, x, x, np.ones(x.shape[1], np.bool_))
+
+
+def neurokit_hrv(window: Window) -> object:
+    import neurokit2 as nk
+
+    rate = int(window.spec.rate)
+    peaks, _ = nk.ecg_peaks(nk.ecg_clean(window.samples[0], sampling_rate=rate), sampling_rate=rate)
+    return nk.hrv_time(peaks, sampling_rate=rate)
+
+
+def welch_de(window: Window) -> object:
+    """What a script would do: channel by channel, scipy's Welch, the bands' powers, a logarithm."""
+    from scipy.signal import welch
+
+    entropies = []
+    for channel in window.samples - window.samples.mean(axis=0):
+        frequency, density = welch(channel, window.spec.rate, nperseg=round(window.spec.rate))
+        for low, high in eeg.BANDS.values():
+            power = density[(frequency >= low) & (frequency <= high)].sum()
+            entropies.append(0.5 * np.log(2 * np.pi * np.e * power))
+    return np.asarray(entropies, np.float32)
+
+
+def view_rows(seconds: float) -> list[Row]:
+    ecg = ecg_window()
+    raw, hrv = views.ecg_raw(), views.ecg_hrv()
+    name = "neurokit2 ecg_clean + ecg_peaks + hrv_time"
+    rows = [
+        Row("ecg.raw/1, 10 s at 256 Hz", milliseconds(lambda: raw(ecg), seconds), "ms a window"),
+        Row("quality of ECG, 30 s at 256 Hz", milliseconds(lambda: quality(ecg), seconds), "ms a window"),
+        Row(
+            "ecg.hrv/1, 30 s at 256 Hz",
+            milliseconds(lambda: hrv(ecg), seconds),
+            "ms a window",
+            name,
+            milliseconds(lambda: neurokit_hrv(ecg), seconds),
+        ),
+    ]
+    for channels in (19, 62):
+        window = eeg_window(channels)
+        view = views.eeg_de(channels=list(window.spec.channels))
+        ours = milliseconds(lambda: view(window), seconds)  # noqa: B023 - called at once
+        peer = milliseconds(lambda: welch_de(window), seconds)  # noqa: B023
+        rows.append(
+            Row(f"eeg.de/1, {channels} channels, 4 s at 200 Hz", ours, "ms a window", "scipy.signal.welch a channel", peer)
+        )
+    return rows
+
+
+def through(spec: StreamSpec, stamps: npt.NDArray[np.float64], chunk: int) -> float:
+    """Samples a second (in millions) through grid, filter and windows in chunks of ``chunk``, cut every 5 s."""
+    x = np.random.default_rng(0).normal(0, 10, (len(spec.channels), stamps.size)).astype(np.float32)
+    windower = Windower({spec.modality: spec}, {spec.modality: 10.0}, 5.0)
+    begin = time.perf_counter()
+    for i in range(0, stamps.size, chunk):
+        windower.push(spec.modality, Chunk(stamps[i : i + chunk], x[:, i : i + chunk]))
+    return stamps.size / (time.perf_counter() - begin) / 1e6
+
+
+def stream_rows() -> list[Row]:
+    rng = np.random.default_rng(0)
+    ecg = StreamSpec("ecg", Modality.ECG, ("I",), 256.0, "uV")
+    eeg62 = StreamSpec("eeg", Modality.EEG, tuple(f"E{i}" for i in range(62)), 200.0, "uV")
+    hour = np.arange(3600 * 256) / 256
+    noisy = np.sort(hour + rng.normal(0, 0.005, hour.size))
+    rows = []
+    for name, stamps in (("clean stamps", hour), ("5 ms of jitter", noisy)):
+        grid = Grid(256.0, 0.0)
+        begin = time.perf_counter()
+        for i in range(0, stamps.size, 256):
+            grid.place(stamps[i : i + 256])
+        rows.append(Row(f"grid alone, {name}", stamps.size / (time.perf_counter() - begin) / 1e6, "Msamples/s"))
+        rows.append(Row(f"grid, filter, windows: 1 h ECG, {name}", through(ecg, stamps, 256), "Msamples/s"))
+    five_minutes = np.arange(300 * 200) / 200
+    rows.append(Row("grid, filter, windows: 62 EEG, chunks of 200", through(eeg62, five_minutes, 200), "Msamples/s"))
+    rows.append(Row("grid, filter, windows: 62 EEG, chunks of 8", through(eeg62, five_minutes, 8), "Msamples/s"))
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="time the windows and the views")
+    parser.add_argument("--seconds", type=float, default=1.0, help="time to spend on each view (default: 1)")
+    args = parser.parse_args()
+    for row in [*view_rows(args.seconds), *stream_rows()]:
+        print(row)
+
+
+if __name__ == "__main__":
+    main()
