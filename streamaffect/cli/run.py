@@ -48,7 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Run until Ctrl-C or SIGTERM."""
-    with _demo_home() if args.demo else contextlib.nullcontext():
+    with demo_home() if args.demo else contextlib.nullcontext():
         return asyncio.run(_run(args))
 
 
@@ -87,7 +87,7 @@ def _demo_flags(args: argparse.Namespace) -> dict[tuple[str, ...], object]:
 
 
 @contextlib.contextmanager
-def _demo_home() -> Iterator[None]:
+def demo_home() -> Iterator[None]:
     """Models and LSL session of its own: a demo leaves nothing behind, starts afresh, and sees no other stream."""
     from streamaffect.sources.network import content
 
@@ -121,12 +121,12 @@ async def _run(args: argparse.Namespace) -> int:
         node = Node(planned, view.saw)
         view.node = node
         device = planned.wearers[0].device.name
-        async with _wearer(device) if args.demo else contextlib.nullcontext():
-            await _until(node, stop)
+        async with simulated_wearer(device) if args.demo else contextlib.nullcontext():
+            await until(node, stop)
     return codes[0] if codes else 0
 
 
-async def _until(node: Node, stop: asyncio.Event) -> None:
+async def until(node: Node, stop: asyncio.Event) -> None:
     """Run the node until it fails or ``stop`` is set; either way it drains and says offline."""
     running = asyncio.create_task(node.run(), name="node")
     stopping = asyncio.create_task(stop.wait(), name="stop")
@@ -142,7 +142,7 @@ async def _until(node: Node, stop: asyncio.Event) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _wearer(device: str) -> AsyncIterator[None]:
+async def simulated_wearer(device: str) -> AsyncIterator[None]:
     """The simulated person: another process that plays as the device over LSL."""
     command = (sys.executable, "-m", "streamaffect", "replay", "simulated", "--subject", DEMO_PERSON, "--as", device, "--loop")
     player = await asyncio.create_subprocess_exec(
