@@ -22,7 +22,7 @@ class Windower:
     Hop ``k`` ends ``(k + 1) * hop_s`` after the first sample of all, in every stream at the nearest place. Each stream's
     window is cut as soon as its samples have passed that place; the observation goes out when every stream that is not
     :meth:`stalled <stall>` has passed it. So neither chunks nor arrival times play a part, but for a stream that comes more
-    than ``LAG_S`` after another: what it brings then has been given up.
+    than ``LAG_S`` after another: it counts as stalled, and what it brings for windows that have gone is left out.
     """
 
     def __init__(self, specs: dict[Modality, StreamSpec], context_s: dict[Modality, float], hop_s: float) -> None:
@@ -121,7 +121,9 @@ class Windower:
         return round((self._hops() + len(self._pending[modality])) * self.hop_s * self._specs[modality].rate)
 
     def _ready(self) -> Iterator[Observation]:
-        while any(len(windows) > self._most_pending for windows in self._pending.values()) or self._complete():
+        if any(len(windows) > self._most_pending for windows in self._pending.values()):
+            self._stalled.update(modality for modality, windows in self._pending.items() if not windows)
+        while self._complete():
             yield self._emit()
 
     def _complete(self) -> bool:

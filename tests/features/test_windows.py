@@ -242,12 +242,25 @@ def test_all_streams_stalled_still_advance_with_time() -> None:
     assert observations[-1].windows[Modality.ECG].coverage == 0
 
 
-def test_stream_that_never_comes_is_given_up_after_the_lag() -> None:
+def test_stream_that_never_comes_is_waited_for_once() -> None:
     w = windower(ECG, EDA)
-    observations, _ = play(w, [(Modality.ECG, whole(ECG, LAG_S + 10))])
-    assert [o.seq for o in observations] == list(range(10))
+    ecg = whole(ECG, LAG_S + 10)
+    n = round(LAG_S * ECG.rate)
+    assert not w.push(Modality.ECG, Chunk(ecg.timestamps[:n], ecg.samples[:, :n]))[0]
+    observations, _ = w.push(Modality.ECG, Chunk(ecg.timestamps[n:], ecg.samples[:, n:]))
+    assert [o.seq for o in observations] == list(range(40))  # up to the newest sample
     assert observations[-1].windows[Modality.ECG].coverage == 1
     assert observations[-1].windows[Modality.EDA].coverage == 0
+
+
+def test_stream_that_comes_too_late_is_aligned_again() -> None:
+    w = windower(ECG, EDA)
+    w.push(Modality.ECG, whole(ECG, LAG_S + 10))
+    observations, _ = play(w, [(Modality.EDA, whole(EDA, 50)), (Modality.ECG, whole(ECG, 10, START_S + LAG_S + 10))])
+    assert [o.seq for o in observations] == list(range(40, 50))
+    late = observations[-1].windows[Modality.EDA]
+    assert late.t_end_s == START_S + 50
+    assert np.array_equal(late.raw, whole(EDA, 50).samples[:, -16:])
 
 
 def test_stalled_before_anything_came_is_not_waited_for() -> None:
