@@ -149,3 +149,14 @@ def test_places_do_not_depend_on_chunks(
     grid = Grid(256, ORIGIN_S)
     parts = [grid.place(part) for part in np.split(stamps, np.minimum(np.cumsum(cuts), stamps.size)) if part.size]
     assert np.array_equal(np.concatenate(parts), whole)
+
+
+def test_one_odd_stamp_is_forgotten_wherever_chunks_end() -> None:
+    """A clock that was odd once and clean since tells a single loss at once, be the stamps in one chunk or in many."""
+    clean = stream(duration_s=10)
+    noise = np.random.default_rng(0).uniform(-0.2, 0.2, clean.sent) / 256  # too little to leave the grid
+    stamps = clean.stamps + np.where(np.arange(clean.sent) > 512, noise, 0.0)
+    stamps[100] += 0.45 / 256
+    kept = np.delete(np.arange(clean.sent), [1024, 2000])
+    for size in (64, kept.size):
+        assert np.array_equal(place(Grid(256, ORIGIN_S), stamps[kept], size), kept)

@@ -115,6 +115,17 @@ def test_gap_is_told_whole_though_windows_were_cut_within_it() -> None:
     assert gaps == [Gap(Modality.EEG, START_S + 4.95, START_S + 8.05)]
 
 
+def test_rest_of_a_hole_that_was_given_up_is_not_bridged() -> None:
+    x = samples(EEG, 1000)
+    w = windower(EEG)
+    play(w, [(Modality.EEG, chunk(EEG, x, np.arange(495)))])
+    w.advance(START_S + 5.0)
+    observations, _ = play(w, [(Modality.EEG, chunk(EEG, x, np.arange(503, 1000)))])
+    window = observations[2].windows[Modality.EEG]  # 4 s to 8 s
+    assert np.isnan(window.raw[:, 95:103]).all()
+    assert np.isfinite(window.samples[:, 103:]).all()
+
+
 @pytest.mark.parametrize(("lost", "anew"), [(190, False), (210, True)])
 def test_filter_starts_anew_after_two_seconds_without_samples(lost: int, anew: bool) -> None:
     x = samples(EEG, 1000)
@@ -231,6 +242,8 @@ def test_stalled_stream_is_not_waited_for_and_comes_back() -> None:
     observations, _ = w.push(Modality.ECG, part(ecg, ECG, 12, 16))
     assert [o.seq for o in observations] == [12, 13, 14, 15]
     assert observations[-1].windows[Modality.EDA].coverage == 1
+    assert not w.push(Modality.ECG, part(ecg, ECG, 16, 18))[0]  # waits for it again
+    assert len(w.push(Modality.EDA, part(eda, EDA, 16, 18))[0]) == 2
 
 
 def test_all_streams_stalled_still_advance_with_time() -> None:
