@@ -34,5 +34,8 @@ def content(session_id: str, *, local: bool) -> str:
         lines.append(f"SessionID = {session_id}")
     if local:
         # Known peers are asked one by one: it works where multicast does not, in containers for one.
+        # Only streams within the range of ports are then found, and each takes one, two with IPv6: liblsl's own 32 would
+        # do for eight replays and whatever else there is.
         lines += ["KnownPeers = {127.0.0.1}", "[multicast]", "ResolveScope = machine"]
+        lines += ["[ports]", "IPv6 = disable", "PortRange = 128"]
     return "\n".join(lines) + "\n"

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def test_the_model_becomes_the_wearers_while_nothing_is_lost(
     start, mosquitto, traffic, retained, a_recording, temporary, until
 ) -> None:
     run = start("run", "--device", "shimmer", "--method", "dynamic", "--broker", mosquitto.url, "--stream-timeout", 30)
-    start("replay", *a_recording, "--as", "shimmer", "--speed", 10)
+    start("replay", *a_recording, "--as", "shimmer", "--speed", 14)
 
     until(lambda: any(traffic.events(f"adaptation_{end}") for end in ("deployed", "rejected", "failed")), 90)
     assert traffic.events("adaptation_deployed"), traffic.events("adaptation_rejected") + traffic.events("adaptation_failed")
@@ -50,7 +51,7 @@ def test_the_model_becomes_the_wearers_while_nothing_is_lost(
 
     emotions = traffic.emotions()
     assert_whole(emotions)
-    assert all(b["lsl_end"] - a["lsl_end"] == pytest.approx(HOP_S) for a, b in zip(emotions, emotions[1:], strict=False))
+    assert all(b["lsl_end"] - a["lsl_end"] == pytest.approx(HOP_S) for a, b in pairwise(emotions))
     assert not any(emotion["late"] for emotion in emotions)
     versions = [emotion["model"]["version"] for emotion in emotions]
     assert versions == sorted(versions)
