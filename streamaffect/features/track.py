@@ -48,6 +48,7 @@ class Track:
         self.observed = 0
         self.missing = 0  # bridged ones among them
         self._seen = 0  # place after the last observed one
+        self._reached = 0  # place after the newest sample, be it usable or not
         self._filter = Filter(spec.modality, len(spec.channels), spec.rate)
         self._keep = int(np.ceil((context_s + FILL_S) * spec.rate)) + 2
         self._capacity = 2 * self._keep
@@ -62,13 +63,21 @@ class Track:
         taken or was given up, and the surplus ones."""
         places = self.grid.place(chunk.timestamps)
         if self.first is None:
-            self.first = self.end = self._seen = self._base = int(places[0])
+            self.first = self.end = self._seen = self._reached = self._base = int(places[0])
+        self._reached = max(self._reached, int(places.max()) + 1)
         valid = (places != SURPLUS) & (places >= self.end) & np.isfinite(chunk.samples).all(axis=0)
         places, samples = places[valid], chunk.samples[:, valid]
         cuts = np.flatnonzero(np.diff(places) > 1) + 1
         for run, block in zip(np.split(places, cuts), np.split(samples, cuts, axis=1), strict=True):
             if run.size:
                 yield Run(int(run[0]), block)
+
+    @property
+    def settled(self) -> int:
+        """The place before which nothing to come changes anything: the end, or beyond it the newest sample's where only
+        samples of no use have come for more than ``FILL_S``."""
+        hopeless = self._reached - self._seen > FILL_S * self.spec.rate
+        return max(self.end, self._reached) if hopeless else self.end
 
     def gap(self, start: int) -> Gap | None:
         """The hole of more than ``FILL_S`` that a run beginning at ``start`` closes."""

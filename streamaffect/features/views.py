@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from importlib.metadata import entry_points
 
 import numpy as np
@@ -18,6 +18,7 @@ from streamaffect.signals import Float32, Modality, Window
 
 Params = Mapping[str, float | str | list[str]]
 _LOG = logging.getLogger(__name__)
+_TOLD: set[tuple[str, str]] = set()  # views and kinds of trouble that the log has already
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +56,19 @@ class View:
         try:
             x = np.asarray(self.compute(window.last(self.seconds)), np.float32)
         except Exception as error:  # noqa: BLE001 - a plug-in's code may raise anything
-            _warn(self.name, f"{type(error).__name__}: {error}")
+            _warn(self.name, type(error).__name__, str(error))
         else:
             if x.shape == self.shape:
                 return x
-            _warn(self.name, f"made an array of shape {x.shape} where it promised {self.shape}")
+            _warn(self.name, "shape", f"made {x.shape}, promised {self.shape}")
         return np.full(self.shape, np.nan, np.float32)
 
 
-@lru_cache(maxsize=64)
-def _warn(name: str, what: str) -> None:
-    """Once for each trouble: a view that fails does so at every hop."""
-    _LOG.warning("view %s failed, its windows abstain: %s", name, what)
+def _warn(name: str, kind: str, what: str) -> None:
+    """Once for each kind of trouble: a view that fails does so at every hop."""
+    if (name, kind) not in _TOLD:
+        _TOLD.add((name, kind))
+        _LOG.warning("view %s failed, its windows abstain: %s: %s", name, kind, what)
 
 
 def ecg_raw(*, rate: float = 128.0, seconds: float = 10.0) -> View:

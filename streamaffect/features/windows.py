@@ -58,8 +58,8 @@ class Windower:
                 if gap := track.gap(run.start):
                     gaps.append(gap)
                 observations.extend(self._write(modality, run))
-            # A late starter without a usable sample yet has passed the hops before its start all the same.
-            observations.extend(self._passed(modality, track.end))
+            # Samples of no use are signs of life: their windows are cut all the same, with a hole.
+            observations.extend(self._passed(modality, track.settled))
         return observations, gaps
 
     def _start(self, origin_s: float) -> None:

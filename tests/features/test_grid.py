@@ -157,6 +157,6 @@ def test_one_odd_stamp_is_forgotten_wherever_chunks_end() -> None:
     noise = np.random.default_rng(0).uniform(-0.2, 0.2, clean.sent) / 256  # too little to leave the grid
     stamps = clean.stamps + np.where(np.arange(clean.sent) > 512, noise, 0.0)
     stamps[100] += 0.45 / 256
-    kept = np.delete(np.arange(clean.sent), [1024, 2000])
+    kept = np.delete(np.arange(clean.sent), 1024)
     for size in (64, kept.size):
         assert np.array_equal(place(Grid(256, ORIGIN_S), stamps[kept], size), kept)

@@ -112,8 +112,10 @@ def test_seconds_with_a_hole_are_left_out() -> None:
 @pytest.mark.parametrize(
     "error", [ValueError("x"), KeyError("x"), RuntimeError("x"), TypeError("x"), ZeroDivisionError(), AttributeError("x")]
 )
-def test_extractor_that_raises_makes_nan_and_one_warning(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
-    views._warn.cache_clear()
+def test_extractor_that_raises_makes_nan_and_one_warning(
+    error: Exception, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "_TOLD", set())
 
     def fail(_: Window) -> Float32:
         raise error
