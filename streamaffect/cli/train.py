@@ -34,13 +34,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    import shutil
+    import tempfile
 
     from streamaffect import datasets, methods
     from streamaffect.bundle.build import build, fit_priors, gather, remember, training_set
     from streamaffect.bundle.bundle import DataEntry
     from streamaffect.datasets.sources import PROVENANCE, UNKNOWN
-    from streamaffect.errors import UsageError
+    from streamaffect.errors import StreamAffectError, UsageError
     from streamaffect.evaluate.card import card
     from streamaffect.evaluate.loso import holdout, loso, summary
 
@@ -52,29 +52,34 @@ def call(args: argparse.Namespace) -> int:
     except ValueError as error:
         raise UsageError(str(error)) from None
     recordings = datasets.open(args.dataset, args.root)
-    recipe = _recipe(args, next(iter(recordings)), _classes(args, recordings))
-    windows = gather(recordings, recipe)
-    _say(windows, recipe)
-    folds: list[Fold] = []
-    figures: dict[str, Any] = {"subjects": 0}
-    if not args.no_loso:
-        folds = loso(windows, recipe, args.method, params, seed=args.seed, processes=args.processes, progress=_show)
-        figures = summary(folds)
-    priors = fit_priors(windows, recipe)
-    taught = training_set(windows, priors, recipe, args.seed)
-    model = method.fit_source(taught, seed=args.seed)
+    try:
+        recipe = _recipe(args, next(iter(recordings)), _classes(args, recordings))
+        windows = gather(recordings, recipe)
+        _say(windows, recipe)
+        folds: list[Fold] = []
+        if not args.no_loso:
+            folds = loso(windows, recipe, args.method, params, seed=args.seed, processes=args.processes, progress=_show)
+        priors = fit_priors(windows, recipe)
+        taught = training_set(windows, priors, recipe, args.seed)
+        model = method.fit_source(taught, seed=args.seed)
+    except ValueError as error:
+        raise StreamAffectError(f"{args.dataset}: {error}") from error
+    figures: dict[str, Any] = summary(folds) if folds else {"subjects": 0}
     model = model.calibrated(float(figures.get("temperature", 1.0)))
     memory = remember(windows, priors, recipe, args.seed, methods.held_out(taught, holdout(params), args.seed))
     data = [DataEntry(name=args.dataset, subjects=list(recordings.subjects), **PROVENANCE.get(args.dataset, UNKNOWN)._asdict())]
     command = _command(args)
     text = card(recipe, args.method, data, figures, folds, command) if folds else f"# {recipe.name}\n\nNot evaluated.\n"
-    if args.out.exists():
-        shutil.rmtree(args.out)
-    provenance = {"command": command, "seed": args.seed}
-    bundle = build(
-        args.out, recipe, model, priors, memory, params=params, data=data, figures=figures, provenance=provenance, card=text
-    )
-    print(f"{bundle.path}: {bundle.name}, sha256 {bundle.sha256[:12]}")
+    about: dict[str, Any] = {"params": params, "data": data, "figures": figures, "card": text}
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{args.out.name}.", dir=args.out.parent) as work:
+        # The old bundle goes only once the new one is whole.
+        provenance = {"command": command, "seed": args.seed}
+        bundle = build(Path(work) / "new", recipe, model, priors, memory, provenance=provenance, **about)
+        if args.out.exists():
+            args.out.rename(Path(work) / "old")
+        bundle.path.rename(args.out)
+    print(f"{args.out}: {bundle.name}, sha256 {bundle.sha256[:12]}")
     return 0
 
 

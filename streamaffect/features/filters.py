@@ -8,6 +8,7 @@ import numpy.typing as npt
 from streamaffect.signals import Float32, Modality
 
 # Pass bands [Hz]. ECG: dynAmiC, section 4. EEG: above the electrodes' drift; the bands are cut by the view itself.
+# Views read what passes: a change here is a new version of every view of that modality.
 # Slow signals (EDA, TEMP) and ACC, whose mean is posture, pass as they are.
 PASS_BANDS: dict[Modality, tuple[float, float | None]] = {
     Modality.ECG: (0.5, 40.0),
