@@ -76,7 +76,7 @@ class LiveView(View):
         for name, stream in session.signal().streams.items():
             rate = f"{stream.rate_measured:.1f}" if stream.rate_measured else "-"
             quality = "-" if stream.quality is None else f"{stream.quality:.2f}"
-            lost = f"{stream.gaps} gaps, {stream.drops} lost"
+            lost = f"gaps {stream.gaps}, lost {stream.drops}"
             signal.add_row(name, stream.state, f"{rate} of {stream.rate_nominal:g} Hz", f"quality {quality}", lost)
         rows += [Text(), signal, Text(), self._adaptation(subject)]
         model = session.river.engine.bundle
@@ -110,7 +110,7 @@ class LiveView(View):
         broker, publisher = (self.node.broker, self.node.publisher) if self.node else (None, None)
         url = f"mqtt://127.0.0.1:{broker.port}" if broker else str(self.plan.broker)
         statistics = publisher.statistics() if publisher else None
-        if statistics and not statistics.connected:
+        if statistics and not statistics.connected and statistics.outbox.waiting:
             return Text(f"{url} does not answer: {statistics.outbox.waiting} messages wait   Ctrl-C ends", style="red")
         subject = self.plan.wearers[0].config.id if len(self.plan.wearers) == 1 else "+"
         return Text(f"{url}  topic streamaffect/v1/{self.plan.config.node}/{subject}/emotion   Ctrl-C ends", style="dim")
@@ -127,7 +127,8 @@ def _clock(utc: float) -> str:
 
 def _line(message: Emotion | Event) -> str:
     if isinstance(message, Event):
-        return f"{message.type} " + " ".join(f"{key}={value}" for key, value in message.detail.items() if key != "figures")
+        detail = {key: value for key, value in message.detail.items() if key != "figures" and value not in (None, False)}
+        return f"{message.type} " + " ".join(f"{key}={value}" for key, value in detail.items())
     p = " ".join(f"{name}={value:.2f}" for name, value in message.probabilities.items())
     said = f"abstains ({message.reason})" if message.abstained else str(message.label)
     return f"seq={message.seq} {said} {p} coverage={message.coverage:.2f} model={message.model.name}/{message.model.version}"

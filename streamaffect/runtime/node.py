@@ -161,7 +161,10 @@ class Node:
         """
         engines = {wearer.config.id: Engine(wearer.bundle) for wearer in self.plan.wearers}
         async with self._broker() as url, self._publisher(url) as self.publisher:
-            for wearer, sources in zip(self.plan.wearers, await self._open_all(), strict=True):
+            opened = await self._open_all()
+            if self.broker is not None:
+                _LOG.info("embedded broker: mqtt://127.0.0.1:%d", self.broker.port)
+            for wearer, sources in zip(self.plan.wearers, opened, strict=True):
                 session = self._session(wearer, engines[wearer.config.id], sources, self.publisher)
                 self.sessions[wearer.config.id] = session
                 names = ", ".join(source.spec.name for source in sources)
@@ -181,7 +184,6 @@ class Node:
             yield self.plan.broker
             return
         async with EmbeddedBroker(self.plan.broker.port, clock=self._clock) as self.broker:
-            _LOG.info("embedded broker: mqtt://127.0.0.1:%d", self.broker.port)
             yield self.broker.url
 
     def _publisher(self, url: BrokerUrl) -> Publisher:

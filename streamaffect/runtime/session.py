@@ -134,7 +134,7 @@ class Session:
         for gap in gaps:
             feed.gaps += 1
             seconds = round(gap.t_end_s - gap.t_start_s, 3)
-            self.event(EventType.GAP, {"stream": feed.source.spec.name, "gap_s": seconds, "lsl_start": gap.t_start_s})
+            self.event(EventType.GAP, {"stream": feed.source.spec.name, "gap_s": seconds, "lsl_start": round(gap.t_start_s, 3)})
 
     def _handle(self, decisions: Sequence[Decision]) -> None:
         for decision in decisions:

@@ -79,7 +79,7 @@ def test_faults_are_announced_windows_abstain_and_it_speaks_again(start, mosquit
     assert_whole(traffic.emotions())
     assert traffic.events("stream_lost")
     [recovered, *_] = traffic.events("stream_recovered")
-    assert recovered["outage_s"] == pytest.approx(5, abs=4)
+    assert 4 < recovered["outage_s"] < 30, "5 s of the recording, and what it takes to find the stream again, times 8"
     assert {"coverage"} <= {emotion["reason"] for emotion in traffic.emotions()}
     before = [emotion for emotion in traffic.spoken() if emotion["lsl_end"] < traffic.events("gap")[0]["lsl_start"]]
     assert all(emotion["coverage"] > 0.9 for emotion in before[1:]), "one per cent lost and 5 ms of jitter are no trouble"
