@@ -117,6 +117,7 @@ class Trigger:
             return None
         if self._last_s is None:
             return "coreset_full"
+        self._last_s = min(self._last_s, now_s)  # the sender's clock may begin anew
         since_s = now_s - self._last_s
         # A candidate refused is likely to be refused again soon: each time in a row, wait twice as long.
         if since_s < self.schedule.min_gap_s * 2**self._refusals:

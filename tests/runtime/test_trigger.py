@@ -36,6 +36,12 @@ def test_first_when_the_coreset_is_full_then_by_interval():
     assert fired(trigger, [window(k) for k in range(100)]) == [(9, "coreset_full"), (49, "interval"), (89, "interval")]
 
 
+def test_a_sender_whose_clock_went_back_is_not_waited_for():
+    trigger = Trigger(Schedule(first=2, min_gap_s=50, interval_s=100, drift=False))
+    trigger.started(1e6)
+    assert fired(trigger, [window(k) for k in range(30)]) == [(21, "interval")]
+
+
 def test_windows_that_abstain_do_not_count():
     trigger = Trigger(Schedule(first=10, interval_s=None))
     assert fired(trigger, [window(k, reason="quality" if k % 2 else None, load=k % 4) for k in range(30)]) == [
