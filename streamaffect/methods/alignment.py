@@ -23,6 +23,7 @@ from .training import Rows, State, batches, cross_entropy, holdout_loss, predict
 if TYPE_CHECKING:
     from .dynamic import Dynamic
 
+_STILL = 1e-2
 _HELD_OUT = 512  # held-out source windows that are looked at after each epoch
 
 
@@ -97,8 +98,14 @@ class _Run:
         self.rng = np.random.default_rng(job.seed)
         self.train, held = split(job.source, job.params.holdout, job.seed)
         self.held = job.rows.take(self.rng.permutation(held)[:_HELD_OUT]) if len(held) else None
+        # Adam's steps do not shrink with the gradient: where the anchor leaves next to none it would wander about. Its
+        # epsilon is the gradient below which they do. Weight decay would be such a gradient of its own.
+        free = 1 - job.params.anchor
         self.optimiser = torch.optim.Adam(
-            self.network.parameters(), lr=job.params.adapt_lr, weight_decay=job.params.weight_decay
+            self.network.parameters(),
+            lr=job.params.adapt_lr,
+            weight_decay=free * job.params.weight_decay,
+            eps=1e-8 if free == 1 else _STILL,
         )
         self.steps_an_epoch = math.ceil(len(self.train) / job.params.batch_size)
         self.parts: list[Int64] = []
@@ -143,10 +150,10 @@ class _Run:
         params, few = self.job.params, None if self.job.few is None else self._sample(self.job.few)
         parts = [source, target] + ([few] if few else [])
         views = [torch.cat(views) for views in zip(*(part.views for part in parts), strict=True)]
-        keep = drop_views(1, len(views), params.view_dropout, self.device).expand(len(views[0]), -1)
+        keep = drop_views(1, len(views), params.adapt_view_dropout, self.device).expand(len(views[0]), -1)
         embedding, logits = self.network(views, keep)
         n, m = len(source), len(target)
-        ce = cross_entropy(logits[:n], source.y, source.weight, params.smoothing)
+        ce = cross_entropy(logits[:n], source.y, source.weight, params.smoothing * (1 - params.anchor))
         K = gram(embedding[: n + m], params.kernel, params.sigma)
         probabilities = torch.softmax(logits[n : n + m].detach() / self.job.incumbent.temperature, 1)
         whole = mmd(K, self._marginal(source), torch.full((m,), 1 / m, device=self.device))

@@ -34,8 +34,13 @@ class Dynamic(Source):
 
     Batch normalisation keeps the statistics of the source: 64 windows of one person make poor statistics, and a model
     that predicts one window at a time needs fixed ones. Its scale and shift adapt like all other weights. Dropout is
-    off, so that pseudo labels are what the model would serve; a view left out is so for the whole step, source and
-    target alike.
+    off, so that pseudo labels are what the model would serve. With ``adapt_view_dropout`` a view is left out now and
+    then, for the whole step, source and target alike.
+
+    ``anchor``: the share of the incumbent's own answer in the source labels of ``adapt``, ``(1 - a) y + a p_incumbent``.
+    With 0, the paper's, the cross-entropy goes on training on the source memory and moves the model more than alignment
+    does; with 1 it only holds the model where it is, and what moves it is the target (learning without forgetting, Li &
+    Hoiem 2016).
 
     The last epoch is returned, not a "best" one, unless the loss on held-out source windows rose by more than ``slack``
     over the incumbent's: then the last state within it.
@@ -50,6 +55,8 @@ class Dynamic(Source):
     kernel: Literal["gaussian", "median", "multi"] = "gaussian"
     sigma: float = 10.0
     tau: float = 0.9
+    anchor: float = 0.0
+    adapt_view_dropout: float = 0.0
     slack: float = 0.1
     prior: Prior = field(default="source")
 
@@ -64,7 +71,8 @@ class Dynamic(Source):
         if not isinstance(self.prior, str):
             object.__setattr__(self, "prior", check_prior(self.prior, np.size(self.prior)))
         self._at_least(1, "adapt_epochs")
-        self._between(0, 1, "tau")
+        self._between(0, 1, "tau", "anchor")
+        self._between(0, 0.9, "adapt_view_dropout")
         self._between(0, float("inf"), "gamma", "slack")
         self._positive("adapt_lr", "sigma")
 
@@ -84,14 +92,19 @@ class Dynamic(Source):
             raise ValueError(f"budget_s must be positive, got {budget_s}")
         incumbent = self._incumbent(model, source, target)
         check_classes(source)
+        import torch
+
         from .alignment import Job, align
-        from .training import Rows, balanced, find_device, seeded
+        from .training import Rows, balanced, find_device, predict, seeded
 
         where = find_device(device)
         scaling = incumbent.scaling.personal(target) if self.normalise else incumbent.scaling
         y = source.distribution(incumbent.classes)
         weight = balanced(y)
         rows = Rows(standardised(source, incumbent.scaling, self.normalise), y, weight, where)
+        if self.anchor:
+            own = torch.softmax(predict(incumbent.network.to(where), rows.views), 1)
+            rows.y = (1 - self.anchor) * rows.y + self.anchor * own
         unlabelled = Rows(scaling.apply(target.x), np.zeros((len(target), incumbent.classes)), weight, where)
         few = None
         if labelled_target is not None:

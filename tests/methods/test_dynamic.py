@@ -86,6 +86,33 @@ def test_incumbent_and_its_statistics_are_left_as_they_were(model, source, targe
     assert any(not torch.equal(after[name], before[name]) for name in after)
 
 
+def test_anchored_model_moves_for_the_target_and_not_for_the_source(model, source, target):
+    before = model.predict_proba(source.x)
+    free, held = (
+        adapt(model, source, target, adapt_epochs=4, gamma=1e-9, anchor=anchor).predict_proba(source.x) for anchor in (0, 1)
+    )
+    assert np.abs(held - before).mean() < 0.2 * np.abs(free - before).mean()
+
+
+def test_anchored_alignment_still_helps_a_shifted_person(lab, vector_model, vector_source):
+    person = lab.only(lab.people(1, 1, 64, lab.shift), "vector")
+    adapted = adapt(
+        vector_model, vector_source, methods.UnlabelledSet(person["x"]), adapt_epochs=20, kernel="multi", gamma=3.0, anchor=0.9
+    )
+    assert lab.accuracy(adapted, person) > lab.accuracy(vector_model, person) + 0.05
+
+
+def test_vectors_lead_while_signals_wait(source):
+    """With ``lead`` a signal's encoder is not even run before its turn: its batch statistics are those it began with."""
+    early = methods.get("source", epochs=4, lr=3e-3, lead=0.5, holdout=0.0)
+    fitted = early.fit_source(source, device="cpu", progress=None)
+    counts = [value for name, value in fitted.network.state_dict().items() if "batches_tracked" in name]
+    whole = methods.get("source", epochs=4, lr=3e-3, holdout=0.0).fit_source(source, device="cpu")
+    full = [value for name, value in whole.network.state_dict().items() if "batches_tracked" in name]
+    assert counts
+    assert max(int(c) for c in counts) <= max(int(c) for c in full) // 2
+
+
 def test_answer_to_a_window_does_not_depend_on_its_batch(model, source, target):
     adapted = adapt(model, source, target, adapt_epochs=1)
     together = adapted.predict_proba(source.x)[:3]
