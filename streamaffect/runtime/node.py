@@ -213,6 +213,7 @@ class Node:
 
     def _session(self, wearer: Wearer, engine: Engine, sources: Sequence[lsl.LslSource], publisher: Publisher) -> Session:
         river = River(engine, {source.spec.modality: source.spec for source in sources})
+        river.warm()
         session = Session(wearer.config.id, self.plan.session, river, sources, publisher, self._clock, self._observe)
         if self.plan.adapts:
             settings = adaptation_settings(self.plan.config.adaptation, wearer.bundle)

@@ -46,9 +46,18 @@ class River:
     """Windows, features, model and abstention of one person. ``engine`` may be replaced between any two calls."""
 
     def __init__(self, engine: Engine, specs: Mapping[Modality, StreamSpec]) -> None:
-        self.engine = engine
+        self.engine, self._specs = engine, dict(specs)
         self.extractor = Extractor(engine.bundle.views, engine.bundle.priors)
-        self.windower = Windower(dict(specs), self.extractor.context_s(), engine.bundle.manifest.hop_s)
+        self.windower = Windower(self._specs, self.extractor.context_s(), engine.bundle.manifest.hop_s)
+
+    def warm(self) -> None:
+        """Let a river of its own have two hops of noise, so that what is imported and built at first use is there before the
+        wearer's first window: 80 ms, most of it for sleepecg."""
+        scratch, rng = River(self.engine, self._specs), np.random.default_rng(0)
+        for modality, spec in self._specs.items():
+            n = int(np.ceil(2 * self.windower.hop_s * spec.rate)) + 1
+            noise = rng.normal(0.0, 100.0, (len(spec.channels), n)).astype(np.float32)
+            scratch.push(modality, Chunk(np.arange(n) / spec.rate, noise))
 
     def push(self, modality: Modality, chunk: Chunk) -> tuple[list[Decision], list[Gap]]:
         """One chunk of one stream; returns the decisions it completes and the holes it reveals."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -85,6 +87,32 @@ def test_silence_is_abstained_through_in_real_time(river, recording, play):
     assert back[0].features.seq == silent[-1].features.seq + 1
     assert back[-1].reason is None
     assert not gaps or gaps[0].t_end_s - gaps[0].t_start_s <= 61
+
+
+WARM = """
+import sys
+from streamaffect import datasets
+from streamaffect.bundle import registry
+from streamaffect.bundle.bundle import Bundle
+from streamaffect.features.extract import chunks_of, specs_of
+from streamaffect.runtime.engine import Engine
+from streamaffect.runtime.river import River
+
+engine = Engine(Bundle.load(registry.find("ecg-load")))
+person = next(iter(datasets.open("simulated", subject="person-3")))
+specs = specs_of(person, engine.bundle.views)
+river = River(engine, specs)
+river.warm()
+before = set(sys.modules)
+parts = (river.push(modality, chunk)[0] for modality, chunk in chunks_of(person, specs, 1.0))
+first = next(decision for decisions in parts for decision in decisions if decision.reason is None)
+print(first.features.seq, *sorted(set(sys.modules) - before))
+"""
+
+
+def test_a_warm_river_has_nothing_left_to_import():
+    done = subprocess.run([sys.executable, "-c", WARM], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.strip()) == (0, "4"), done.stdout + done.stderr
 
 
 async def _through_lsl(recording: Recording, extractor: Extractor, hop_s: float, device: str) -> list[dict[str, np.ndarray]]:

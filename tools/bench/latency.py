@@ -11,9 +11,9 @@ message's ``lsl_end`` is the LSL time at which its window ends. The way from the
     river     from there until the message is stamped for sending: hand-over, windows, features, model
     broker    from there until the subscriber's callback
 
-Last numbers (``--subjects 6``, Mosquitto, 2 cores that others kept busy: load 4), p50 / p95 / p99 in ms: end to end
-16 / 28 / 47, of it arrival 15 / 26 / 29, river 4 / 10 / 29, broker 1 / 2 / 4; the river took 2.2 % of a core a wearer and
-171 MiB.
+Last numbers (``--subjects 6 --seconds 90``, Mosquitto, 2 cores), p50 / p95 / p99 in ms: end to end 15 / 25 / 29, of it arrival
+14 / 25 / 28, river 4 / 8 / 12, broker 1 / 3 / 3; the river took 1.6 % of a core a wearer and 171 MiB. With the cores kept busy
+by others (load 4): end to end 16 / 28 / 47.
 """
 
 from __future__ import annotations
