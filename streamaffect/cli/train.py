@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from streamaffect.evaluate.loso import Fold
 
 ABOUT = "train a model on a data set and write it as a bundle"
+PRIOR_OPTIONS = ("location_weight", "scale_weight", "level")
 HOP_S = {"ecg": 5.0, "eeg": 2.0}
 EEG_SECONDS = 10.0  # z-scored logistic regression on eegmat, leave-one-subject-out: .785 at 4 s, .825 at 10 s, .836 at 20 s
 
@@ -47,6 +48,8 @@ def call(args: argparse.Namespace) -> int:
     if args.out.exists() and not args.force:
         raise UsageError(f"{args.out} is there already: give another --out, or --force to replace it")
     params = _pairs("--param", args.param)
+    if unknown := _pairs("--prior", args.prior).keys() - set(PRIOR_OPTIONS):
+        raise UsageError(f"--prior knows {', '.join(PRIOR_OPTIONS)}, not {', '.join(sorted(unknown))}")
     try:
         method = methods.get(args.method, **params)
     except ValueError as error:
