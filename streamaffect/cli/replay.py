@@ -34,6 +34,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--drop", type=float, default=0.0, metavar="P", help="share of samples lost at random")
     parser.add_argument("--jitter", type=float, default=0.0, metavar="S", help="standard deviation of the stamps' noise")
     parser.add_argument("--disconnect", type=_disconnect, metavar="EVERY/FOR", help="be gone every so often for so long, in s")
+    parser.add_argument(
+        "--suffix", default="", metavar="NAME", help="ending of the streams' names: tells several wearers apart"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the faults (default: 0)")
     parser.add_argument(
         "--wait", type=_seconds, default=10.0, metavar="S", help="wait for a reader at most so long (default: 10)"
@@ -57,6 +60,7 @@ def call(args: argparse.Namespace) -> int:
         jitter_s=args.jitter,
         disconnect=args.disconnect,
         seed=args.seed,
+        suffix=args.suffix,
         wait_for_consumer_s=args.wait,
     )
     asyncio.run(_play(replay, args))

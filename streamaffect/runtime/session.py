@@ -82,6 +82,7 @@ class Session:
         self.feeds = {source.spec.modality: Feed(source.spec.modality, source) for source in sources}
         self.workshop: Workshop | None = None
         self._paused = False
+        self._model_failed = False
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -117,6 +118,10 @@ class Session:
                     feed.pace = Pace()
                     if restarted:
                         self.river.windower.restart()
+                    for other in self.feeds.values():
+                        # When all were lost nobody was stalled: who is back must not wait for who is not.
+                        if other is not feed and other.source.stats().state is SourceState.LOST:
+                            self._handle(self.river.stall(other.modality))
 
     async def _tick(self) -> None:
         """Once in a while: how the streams do, and time passing while all of them are silent."""
@@ -140,6 +145,12 @@ class Session:
         for decision in decisions:
             for modality, quality in decision.features.quality.items():
                 self.feeds[modality].quality = quality
+            failed = decision.reason == "model_error"
+            if failed and not self._model_failed:
+                bundle = decision.bundle
+                reason = f"{bundle.name} version {bundle.version} gives NaN or infinity"
+                self.event(EventType.MODEL_ERROR, {"reason": reason, "seq": decision.features.seq})
+            self._model_failed = failed
             emotion = self.emotion(decision)
             self._publisher.publish_emotion(emotion)
             self._observe(emotion)
