@@ -131,6 +131,12 @@ class Publisher:
         """For who runs ``run()`` in a task group, which ends this wait should ``run()`` fail."""
         await self._connected.wait()
 
+    async def wait_ended(self) -> None:
+        """Within ``async with``: until publishing has ended. Raises what ended it; cancelling the wait does not end it."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+            await self._task
+
     def statistics(self) -> PublisherStatistics:
         return PublisherStatistics(self._connected.is_set(), max(self._connections - 1, 0), self._outbox.statistics())
 
@@ -282,13 +288,11 @@ class Publisher:
         if not answer.ok:
             _LOG.warning("command for %s: %s", subject, answer.error)
         if message.response_topic:
-            await connection.send(
-                message.response_topic,
-                answer.to_json(),
-                qos=1,
-                schema=answer.schema_name(),
-                correlation=message.correlation,
-            )
+            schema, correlation = answer.schema_name(), message.correlation
+            try:
+                await connection.send(message.response_topic, answer.to_json(), qos=1, schema=schema, correlation=correlation)
+            except ValueError as error:  # the sender chose the topic: wildcards in it, or no UTF-8
+                _LOG.warning("command for %s: no answer to topic %r: %s", subject, message.response_topic, error)
 
     def _announce(self) -> None:
         for discovery in discoveries(self._node, self._info):

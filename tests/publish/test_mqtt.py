@@ -18,6 +18,7 @@ import aiomqtt
 import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from pydantic_core import PydanticSerializationError
 
 from streamaffect.errors import BrokerError, UsageError
 from streamaffect.messages import (
@@ -208,11 +209,16 @@ async def test_refused_publisher_says_why_at_once(mosquitto_with_password, info:
     assert time.monotonic() - began < 2
 
 
-async def answers_to(port: int, *payloads: str) -> list[tuple[bytes, Answer]]:
-    """What a client of MQTT 5 gets back, in order, with its correlation data."""
+async def answers_to(port: int, *payloads: str, unanswerable: str | None = None) -> list[tuple[bytes, Answer]]:
+    """What a client of MQTT 5 gets back, in order, with its correlation data. Before them it sends ``unanswerable``, a
+    command to be answered where no answer can go."""
     answers = []
     async with asyncio.timeout(10), aiomqtt.Client("127.0.0.1", port, protocol=aiomqtt.ProtocolVersion.V5) as client:
         await client.subscribe("replies/me", qos=1)
+        if unanswerable is not None:
+            properties = Properties(PacketTypes.PUBLISH)
+            properties.ResponseTopic = "a/#"
+            await client.publish("streamaffect/v1/lab/s1/command", unanswerable, qos=1, properties=properties)
         for number, payload in enumerate(payloads):
             properties = Properties(PacketTypes.PUBLISH)
             properties.ResponseTopic, properties.CorrelationData = "replies/me", b"%d" % number
@@ -248,6 +254,40 @@ async def test_commands_are_obeyed_and_answered(anywhere, info: Info) -> None:
     assert got[3][1].error == "not done within 0.2 s"
     assert obeyed[0] == ("s1", Command(command="mark", label="stress"))
     assert len(obeyed) == 3
+
+
+@pytest.mark.parametrize("anywhere", ["mosquitto", "embedded"], indirect=True)
+async def test_no_command_ends_publishing(anywhere, info: Info, caplog: pytest.LogCaptureFixture) -> None:
+    url, _, settings = anywhere
+
+    async def handler(subject: str, command: Command) -> Answer:
+        if command.command == "adapt":
+            raise OSError("disk full")
+        return Answer(command=command.command, ok=True)
+
+    async with Publisher(url, "lab", info, on_command=handler, settings=settings) as publisher:
+        assert await publisher.drain()
+        wishes = ('{"command":"adapt"}', '{"command":"pause"}')
+        got = await answers_to(url.port, *wishes, unanswerable='{"command":"resume"}')
+        assert publisher.statistics().reconnects == 0
+    assert [(answer.ok, answer.error) for _, answer in got] == [(False, "OSError: disk full"), (True, None)]
+    assert "no answer to topic 'a/#'" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+async def test_who_waits_for_the_end_of_publishing_learns_why(mosquitto, info: Info) -> None:
+    unwritable = Event.model_construct(session=SESSION, subject="s1", t_publish=0.0, type=EventType.GAP, detail={"x": object()})
+    publisher = Publisher(BrokerUrl.parse(mosquitto.url), "lab", info)
+    async with asyncio.timeout(10):
+        await publisher.__aenter__()
+        waiting = asyncio.create_task(publisher.wait_ended())
+        await asyncio.wait({waiting}, timeout=0.05)
+        waiting.cancel()
+        assert await publisher.drain(), "who gives up waiting does not end it"
+        publisher.publish_event(unwritable)
+        with pytest.raises(ExceptionGroup) as caught:
+            await publisher.wait_ended()
+    assert caught.group_contains(PydanticSerializationError)
 
 
 async def test_commands_are_off_unless_enabled_and_old_ones_are_not_obeyed(mosquitto, info: Info, until_async, say) -> None:
