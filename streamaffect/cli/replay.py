@@ -6,7 +6,10 @@ import argparse
 import asyncio
 import contextlib
 import math
+import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,6 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wait", type=_seconds, default=10.0, metavar="S", help="wait for a reader at most so long (default: 10)"
     )
+    parser.add_argument("--until-stdin-closes", action="store_true", help=argparse.SUPPRESS)  # for who starts us
 
 
 def call(args: argparse.Namespace) -> int:
@@ -48,6 +52,8 @@ def call(args: argparse.Namespace) -> int:
     from streamaffect.sources import devices, network
     from streamaffect.sources.replay import Replay
 
+    if args.until_stdin_closes:
+        threading.Thread(target=_end_with_stdin, name="standard input", daemon=True).start()
     device = devices.get(args.device) if args.device else None
     recording = _recording(args)
     network.configure()
@@ -66,6 +72,13 @@ def call(args: argparse.Namespace) -> int:
     asyncio.run(_play(replay, args))
     _line("ended", replay.stats())
     return 0
+
+
+def _end_with_stdin() -> None:
+    """Who started us holds the other end of standard input: it closes when they are gone, killed ones included."""
+    while os.read(0, 1):  # not sys.stdin: its lock would abort the interpreter's shutdown
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _recording(args: argparse.Namespace) -> Recording:

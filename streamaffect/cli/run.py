@@ -47,7 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    """Run until Ctrl-C or SIGTERM."""
+    """Run until Ctrl-C, SIGTERM, or SIGHUP where it is not ignored (as nohup does)."""
     with demo_home() if args.demo else contextlib.nullcontext():
         return asyncio.run(_run(args))
 
@@ -117,6 +117,8 @@ async def _run(args: argparse.Namespace) -> int:
 
     loop.add_signal_handler(signal.SIGINT, end, 130)
     loop.add_signal_handler(signal.SIGTERM, end, 0)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGHUP, end, 0)
     with show(planned, as_json=args.json, live=sys.stdout.isatty() and not args.plain) as view:
         node = Node(planned, view.saw)
         view.node = node
@@ -143,11 +145,12 @@ async def until(node: Node, stop: asyncio.Event) -> None:
 
 @contextlib.asynccontextmanager
 async def simulated_wearer(device: str) -> AsyncIterator[None]:
-    """The simulated person: another process that plays as the device over LSL."""
-    command = (sys.executable, "-m", "streamaffect", "replay", "simulated", "--subject", DEMO_PERSON, "--as", device, "--loop")
+    """The simulated person: another process that plays as the device over LSL, and ends with us however we end."""
+    words = ("replay", "simulated", "--subject", DEMO_PERSON, "--as", device, "--loop", "--until-stdin-closes")
+    command = (sys.executable, "-m", "streamaffect", *words)
     player = await asyncio.create_subprocess_exec(
         *command,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
         start_new_session=True,
     )

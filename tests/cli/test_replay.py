@@ -59,6 +59,13 @@ def test_its_streams_are_on_the_network_and_ctrl_c_ends_it(recording: Path, prog
     until(lambda: not pylsl.resolve_bypred(gone, 1, 0.2))
 
 
+def test_it_ends_when_told_to_with_standard_input(recording: Path, program: Callable):
+    process = program("replay", recording, "--loop", "--wait", 0, "--until-stdin-closes", stdin=subprocess.PIPE)
+    assert "in a loop" in process.stdout.readline()
+    _, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (0, "")
+
+
 def test_sigterm_ends_it_with_0_where_a_shell_ignores_sigint(recording: Path, program: Callable):
     ignoring = lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)  # noqa: E731 - what `sh -c 'streamaffect ... &'` does
     process = program("replay", recording, "--loop", "--wait", 0, preexec_fn=ignoring)

@@ -155,3 +155,20 @@ def test_the_demo_needs_nothing_and_leaves_nothing(start, temporary, processes, 
     assert demo.end() == 0, demo.err.read_text()
     assert not list(temporary.iterdir())
     until(lambda: not processes(f"TMPDIR={temporary}"), 10)
+
+
+def test_the_demos_person_does_not_outlive_a_killed_demo(start, temporary, processes, until) -> None:
+    demo = start("run", "--demo", "--json")
+    player = ("--until-stdin-closes", f"TMPDIR={temporary}")
+    until(lambda: processes(*player) or demo.process.poll() is not None, 30)
+    assert demo.process.poll() is None, demo.err.read_text()
+    demo.kill()
+    until(lambda: not processes(*player), 15)
+
+
+def test_a_closed_terminal_ends_it_properly(start, mosquitto, listen, retained, until) -> None:
+    run = start("run", "--device", "shimmer", "--method", "source", "--broker", mosquitto.url, "--stream-timeout", 30)
+    listener = listen(mosquitto.port, "streamaffect/v1/local/availability")
+    until(lambda: listener.lines == ["online"], 30)
+    assert run.end(signal.SIGHUP) == 0
+    assert retained("availability") == "offline"
