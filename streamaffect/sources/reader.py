@@ -71,7 +71,7 @@ class Reader(threading.Thread):
     @property
     def measured_rate(self) -> float:
         """Hz by time stamps since the last recovery, over at most RATE_SPAN_S; NaN before 1 s of them."""
-        points = self._rate_points
+        points = tuple(self._rate_points)  # at once: the thread goes on to add and to clear
         if not points:
             return math.nan
         (t0, n0), (t1, n1) = points[0], points[-1]
