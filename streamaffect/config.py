@@ -14,6 +14,7 @@ from streamaffect.errors import UsageError
 
 PREFIX = "STREAMAFFECT_"
 _NAME = r"^[a-z0-9_-]{1,32}$"
+_HELP = "see 'streamaffect config init'"
 
 
 class _Section(BaseModel):
@@ -100,10 +101,10 @@ def load(file: Path | None, flags: Mapping[tuple[str, ...], object], environ: Ma
     data = read_toml(file) if file is not None else {}
     for variable, place in VARIABLES.items():
         if (value := environ.get(PREFIX + variable)) is not None:
-            _put(data, place, value)
+            _put(data, place, value, file)
     for place, flag in flags.items():
         if flag is not None:
-            _put(data, place, flag)
+            _put(data, place, flag, file)
     try:
         config = RunConfig.model_validate(data)
     except ValidationError as error:
@@ -124,25 +125,29 @@ def read_toml(file: Path) -> dict[str, Any]:
         raise UsageError(f"configuration {file} is no TOML: {error}") from None
 
 
-def _put(data: dict[str, Any], place: tuple[str, ...], value: object) -> None:
+def _put(data: dict[str, Any], place: tuple[str, ...], value: object, file: Path | None) -> None:
+    """Set ``place``, making the tables on the way that are not there. Raises UsageError where another thing is there."""
     node: Any = data
-    for key, after in zip(place, (*place[1:], None), strict=True):
-        if after is None:
-            if isinstance(node, list):
-                node[int(key)] = value
-            else:
-                node[key] = value
-        elif isinstance(node, list):
-            node = node[int(key)]
+    for i, key in enumerate(place):
+        listed = key.isdigit()
+        if not (isinstance(node, list) and int(key) < len(node) if listed else isinstance(node, dict)):
+            wanted = f"a list of at least {int(key) + 1}" if listed else "a table"
+            where = ".".join(place[:i])
+            raise UsageError(f"{file or 'configuration'}: {where}: must be {wanted}, got {node!r}: {_HELP}")
+        index = int(key) if listed else key
+        if i == len(place) - 1:
+            node[index] = value
+        elif listed:
+            node = node[index]
         else:
-            node = node.setdefault(key, [{}] if after.isdigit() else {})
+            node = node.setdefault(key, [{}] if place[i + 1].isdigit() else {})
 
 
 def _explain(error: ValidationError, file: Path | None) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     given = "" if isinstance(first["input"], dict | list) else f", got {first['input']!r}"
-    return f"{file or 'configuration'}: {where}: {first['msg']}{given}: see 'streamaffect config init'"
+    return f"{file or 'configuration'}: {where}: {first['msg']}{given}: {_HELP}"
 
 
 def sample() -> str:

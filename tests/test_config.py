@@ -52,6 +52,23 @@ def test_what_is_wrong_is_named_with_its_place(tmp_path, text, said):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("subjects = []", "subjects: must be a list of at least 1, got []"),
+        ("subjects = 'anna'", "subjects: must be a list of at least 1, got 'anna'"),
+        ("subjects = ['anna']", "subjects.0: must be a table, got 'anna'"),
+        ("broker = 'mqtt://x'", "broker: must be a table, got 'mqtt://x'"),
+    ],
+)
+def test_flag_does_not_hide_that_the_file_is_wrong(tmp_path, text, said):
+    path = tmp_path / "run.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"run\.toml") as caught:
+        config.load(path, {("subjects", "0", "device"): "shimmer", ("broker", "url"): "embedded"}, {})
+    assert said in str(caught.value)
+
+
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(UsageError, match="No such file"):
         config.load(tmp_path / "none.toml", {}, {})
