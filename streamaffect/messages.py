@@ -75,7 +75,7 @@ class Message(Part):
 
 
 class ModelRef(Part):
-    """The model that spoke: ``sha256`` is the first 12 digits of its graph's hash."""
+    """The model that spoke: ``sha256`` is the first 12 digits of the bundle's hash."""
 
     name: str
     version: Count
@@ -247,7 +247,7 @@ class Info(Message):
 
 
 class Command(Message):
-    """A wish from outside. ``version`` belongs to rollback (default: the one before), ``label`` to mark."""
+    """A wish from outside. ``label`` belongs to mark; rollback goes to the version before, so ``version`` is refused."""
 
     schema_id: Literal["streamaffect.command/1"] = Field(default="streamaffect.command/1", alias="schema")
     command: Literal["adapt", "rollback", "pause", "resume", "mark"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,13 @@ class Extractor:
     def __init__(self, views: Sequence[View], priors: Mapping[str, Prior]) -> None:
         self.views = tuple(views)
         self.normalisers = {key: Normaliser(prior) for key, prior in priors.items()}
+
+    def snapshot(self) -> Extractor:
+        """A copy with the person's statistics as they are now, for another thread."""
+        twin = Extractor(self.views, {})
+        # An update replaces a normaliser's arrays and never changes them.
+        twin.normalisers = {key: copy.copy(normaliser) for key, normaliser in self.normalisers.items()}
+        return twin
 
     def context_s(self) -> dict[Modality, float]:
         """Seconds of each modality that the views reach back."""

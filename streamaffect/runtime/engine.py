@@ -12,6 +12,8 @@ from streamaffect.bundle.bundle import MODEL, Bundle
 from streamaffect.errors import BundleError, UsageError
 from streamaffect.signals import Float32
 
+_BLOCK = 128  # windows predicted at once
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -45,14 +47,13 @@ class Engine:
         options.log_severity_level = 3
         self.bundle = bundle
         try:
-            self._session = runtime.InferenceSession(
-                str(bundle.path / MODEL), options, providers=runtime.get_available_providers()
-            )
+            self._session = runtime.InferenceSession(str(bundle.path / MODEL), options, providers=_providers(runtime))
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base class but this
-            first = str(error).splitlines()[0]
-            raise BundleError(f"bundle {bundle.path}: ONNX Runtime cannot load {MODEL}: {first}") from None
+            raise BundleError(f"bundle {bundle.path}: ONNX Runtime cannot load {MODEL}: {_first(error)}") from None
         self._check()
-        self(self.blank())
+        total = self(self.blank()).probabilities.sum()
+        if np.isfinite(total) and abs(total - 1) > 1e-3:
+            raise BundleError(f"bundle {bundle.path}: {MODEL}'s probabilities sum to {total:.3g}, not to 1: softmax is missing")
 
     def _check(self) -> None:
         have = {i.name: tuple(i.shape[1:]) for i in self._session.get_inputs()}
@@ -62,7 +63,7 @@ class Engine:
         outputs = {o.name: o.shape for o in self._session.get_outputs()}
         if not {"probabilities", "embedding"} <= outputs.keys():
             raise BundleError(f"bundle {self.bundle.path}: {MODEL} has outputs {sorted(outputs)}, not probabilities, embedding")
-        width = outputs["probabilities"][1]
+        width = outputs["probabilities"][-1]
         if isinstance(width, int) and width != len(self.bundle.classes):
             raise BundleError(
                 f"bundle {self.bundle.path}: {MODEL} knows {width} classes, the manifest {len(self.bundle.classes)}"
@@ -75,5 +76,24 @@ class Engine:
     def __call__(self, x: Mapping[str, Float32]) -> Prediction:
         """Predict a batch: ``x`` {view key: (n, ...)}."""
         inputs = {key: np.ascontiguousarray(x[key], np.float32) for key in self.bundle.input_shapes}
-        probabilities, embedding = self._session.run(["probabilities", "embedding"], inputs)
+        n = len(next(iter(inputs.values())))
+        try:
+            # In blocks: the runtime keeps the memory of its largest batch for good.
+            parts = [
+                self._session.run(["probabilities", "embedding"], {key: value[i : i + _BLOCK] for key, value in inputs.items()})
+                for i in range(0, n, _BLOCK)
+            ]
+        except Exception as error:  # noqa: BLE001 - as above
+            raise BundleError(f"bundle {self.bundle.path}: {MODEL} fails: {_first(error)}") from None
+        probabilities, embedding = (np.concatenate(side) for side in zip(*parts, strict=True))
         return Prediction(probabilities, embedding)
+
+
+def _providers(runtime: Any) -> list[Any]:
+    """CUDA where the GPU build is installed, in full single precision as the guard compares it with torch; else the CPU."""
+    cuda = "CUDAExecutionProvider" in runtime.get_available_providers()
+    return [("CUDAExecutionProvider", {"use_tf32": "0"})] * cuda + ["CPUExecutionProvider"]
+
+
+def _first(error: Exception) -> str:
+    return str(error).partition("\n")[0]

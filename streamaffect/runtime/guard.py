@@ -60,10 +60,14 @@ def mean_entropy(probabilities: Float32) -> float:
 
 def judge(candidate: Engine, incumbent: Engine, evidence: Evidence) -> Verdict:
     """Compare; the first failed check is the reason."""
+    if evidence.labels.size == 0:
+        return Verdict("no source people are held out to judge by: train the model with holdout > 0", {})
     after, before = candidate(evidence.recent), incumbent(evidence.recent)
     outputs = [after.probabilities, after.embedding, candidate(evidence.probes).probabilities]
     if not all(np.isfinite(output).all() for output in outputs):
         return Verdict("the candidate gives NaN or infinity", {})
+    if np.abs(after.probabilities.sum(axis=1) - 1).max() > PARITY or after.probabilities.min() < 0:
+        return Verdict("the candidate's probabilities do not sum to 1", {})
     figures = {
         "parity": _parity(candidate, evidence),
         "held_out": accuracy(candidate(evidence.held_out), evidence.labels),
@@ -78,15 +82,16 @@ def judge(candidate: Engine, incumbent: Engine, evidence: Evidence) -> Verdict:
 
 
 def _reason(f: Mapping[str, float]) -> str | None:
-    if f["parity"] > PARITY:
+    # Each says what must hold, so that a NaN fails it.
+    if not f["parity"] <= PARITY:
         return f"ONNX Runtime and torch disagree by {f['parity']:.1e} (limit {PARITY:.0e})"
-    if f["held_out"] < f["held_out_incumbent"] - HOLD_OUT_MARGIN:
+    if not f["held_out"] >= f["held_out_incumbent"] - HOLD_OUT_MARGIN:
         return f"accuracy on held-out source people fell from {f['held_out_incumbent']:.3f} to {f['held_out']:.3f}"
     if f["collapse"] > COLLAPSED and f["collapse_incumbent"] <= COLLAPSED:
         return f"one class takes {f['collapse']:.0%} of the recent windows ({f['collapse_incumbent']:.0%} before)"
     if f["entropy"] < ENTROPY_FLOOR and f["entropy_incumbent"] >= ENTROPY_FLOOR:
         return f"mean entropy fell to {f['entropy']:.3f} ({f['entropy_incumbent']:.3f} before): sure of everything"
-    if f["latency_ms"] > 1e3 * LATENCY_S:
+    if not f["latency_ms"] <= 1e3 * LATENCY_S:
         return f"one prediction takes {f['latency_ms']:.0f} ms (limit {1e3 * LATENCY_S:.0f} ms)"
     return None
 

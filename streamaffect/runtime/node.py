@@ -158,6 +158,7 @@ class Node:
         Raises:
             BrokerError: no broker, or it refuses us.
             SourceError: a device's stream is not there, or not as its profile says.
+            Exception: the publisher or a session failed, in whatever way; the others are stopped.
         """
         engines = {wearer.config.id: Engine(wearer.bundle) for wearer in self.plan.wearers}
         async with self._broker() as url, self._publisher(url) as self.publisher:
@@ -170,11 +171,14 @@ class Node:
                 names = ", ".join(source.spec.name for source in sources)
                 _LOG.info("%s: %s -> %s", wearer.config.id, names, self.publisher.topics.emotion(wearer.config.id))
             try:
-                async with asyncio.TaskGroup() as group:
-                    for subject, session in self.sessions.items():
-                        group.create_task(session.run(), name=f"session {subject}")
-                    if ready is not None:
-                        ready.set()
+                async with asyncio.TaskGroup() as both:
+                    publishing = both.create_task(self.publisher.wait_ended(), name="publisher's end")
+                    async with asyncio.TaskGroup() as group:
+                        for subject, session in self.sessions.items():
+                            group.create_task(session.run(), name=f"session {subject}")
+                        if ready is not None:
+                            ready.set()
+                    publishing.cancel()
             finally:
                 _LOG.info("stopping: sending what is left, saying offline")
 

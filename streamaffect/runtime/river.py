@@ -77,8 +77,9 @@ class River:
 
         Views, priors and hop must be the same: the wearer's statistics go on.
         """
-        if [view.layout for view in engine.bundle.views] != [view.layout for view in self.engine.bundle.views]:
-            raise ValueError("a swapped model must read the same views")
+        ours, theirs = self.engine.bundle, engine.bundle
+        if [v.layout for v in theirs.views] != [v.layout for v in ours.views] or theirs.manifest.hop_s != ours.manifest.hop_s:
+            raise ValueError("a swapped model must read the same views at the same hop")
         before, self.engine = self.engine, engine
         return before
 

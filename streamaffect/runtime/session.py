@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import JsonValue
 
 from streamaffect.clock import Clock
-from streamaffect.errors import StreamAffectError, UsageError
+from streamaffect.errors import UsageError
 from streamaffect.features.windows import Gap
 from streamaffect.messages import Answer, Command, Emotion, Event, EventType, ModelInfo, ModelRef, SignalState, StreamState
 from streamaffect.publish.mqtt import Publisher
@@ -101,7 +101,8 @@ class Session:
         async for item in feed.source:
             match item:
                 case Chunk():
-                    feed.pace.saw(float(item.timestamps[-1]), self._clock.monotonic())
+                    if feed.source.stats().queued_s < 1.0:  # a backlog from before the start says nothing of the pace
+                        feed.pace.saw(float(item.timestamps[-1]), self._clock.monotonic())
                     decisions, gaps = self.river.push(feed.modality, item)
                     self._tell_gaps(feed, gaps)
                     self._handle(decisions)
@@ -157,8 +158,8 @@ class Session:
             if self.workshop is not None and self._group is not None and not self._paused:
                 try:
                     self.workshop.look(decision, self._group)
-                except StreamAffectError as error:
-                    _LOG.error("%s: %s", self.subject, error)
+                except Exception:  # noqa: BLE001 - the workshop may burn down (a full disk, a plug-in): the river runs on
+                    _LOG.exception("%s: the workshop failed", self.subject)
 
     def emotion(self, decision: Decision) -> Emotion:
         """The message of one decision."""
@@ -239,10 +240,14 @@ class Session:
             case "adapt" | "rollback":
                 if self.workshop is None:
                     raise UsageError("this session does not adapt: it runs with --method source")
-                if command.command == "adapt":
-                    self.workshop.ask()
-                else:
+                if command.version is not None:
+                    raise UsageError("rollback goes to the version before the current one: give no version")
+                if command.command == "rollback":
                     self.workshop.rollback("command")
+                elif self._paused:
+                    raise UsageError("paused: resume first")
+                else:
+                    self.workshop.ask()
             case "pause" | "resume":
                 self._paused = command.command == "pause"
                 self.event(EventType.PAUSED if self._paused else EventType.RESUMED, {})

@@ -54,6 +54,12 @@ class Drift:
         self._recent.clear()
         self.raised = False
 
+    def forget(self) -> None:
+        """No reference any more: nothing is drift until the next one."""
+        self._reference = None
+        self._recent.clear()
+        self.raised = False
+
     def look(self, decision: Decision) -> bool:
         """Count a trustworthy window; True while drift is on."""
         self._recent.append((decision.embedding, decision.entropy))
@@ -130,6 +136,11 @@ class Trigger:
     def started(self, now_s: float) -> None:
         """An adaptation began at stream time ``now_s``."""
         self._asked, self._last_s = False, now_s
+
+    def rolled_back(self) -> None:
+        """What was adapted proved no good: as after a refusal, and what it took for normal no longer counts."""
+        self.drift.forget()
+        self._refusals = min(6, self._refusals + 1)
 
     def ended(self, *, ok: bool, refused: bool = False) -> bool:
         """It ended, with a candidate (``ok``) that the guard may have ``refused``.

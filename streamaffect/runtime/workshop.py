@@ -11,7 +11,6 @@ import sys
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -19,7 +18,7 @@ from streamaffect.bundle.bundle import Bundle, SourceMemory
 from streamaffect.bundle.registry import Registry
 from streamaffect.errors import StreamAffectError
 from streamaffect.messages import EventType
-from streamaffect.runtime.engine import Engine
+from streamaffect.runtime.engine import Engine, Prediction
 from streamaffect.runtime.guard import Evidence, Verdict, Watch, judge, mean_entropy
 from streamaffect.runtime.job import LOG, Job, Order
 from streamaffect.runtime.memory import Memory
@@ -30,6 +29,7 @@ from streamaffect.signals import Float32
 Announce = Callable[[EventType, dict[str, JsonValue]], None]
 _LOG = logging.getLogger(__name__)
 _KEEP_JOBS = 5
+_KEEP_VERSIONS = 10
 _START_S = 30.0  # what the child may take beyond its budget: importing torch, exporting
 
 
@@ -62,7 +62,7 @@ class Status:
 
 
 class Workshop:
-    """Lives on the event loop; its heavy work in a child process and in threads. Never raises into the river."""
+    """Lives on the event loop; its heavy work in a child process and in threads."""
 
     def __init__(self, river: River, registry: Registry, settings: AdaptationSettings, announce: Announce) -> None:
         self._river, self._registry, self._settings, self._announce = river, registry, settings, announce
@@ -71,6 +71,7 @@ class Workshop:
         self._watch: Watch | None = None
         self._task: asyncio.Task[None] | None = None
         self._progress: float | None = None
+        self._deploying = False
         self._last = ""
 
     @property
@@ -84,7 +85,7 @@ class Workshop:
     def look(self, decision: Decision, group: asyncio.TaskGroup) -> None:
         """Count one decision of the river; may start a job in ``group`` or roll back."""
         self._memory.add(decision)
-        if self._watch is not None and (trouble := self._watch.look(decision)):
+        if self._watch is not None and not self._deploying and (trouble := self._watch.look(decision)):
             self.rollback(trouble)
         elif self._watch is not None and self._watch.done:
             self._watch = None
@@ -93,17 +94,26 @@ class Workshop:
             self._task = group.create_task(self._adapt(reason), name="adaptation")
 
     def rollback(self, reason: str) -> None:
-        """Serve with the version before the current one.
+        """Serve with the version before the current one; a job that grows from the current one will not be deployed.
 
         Raises:
-            BundleError: there is none, or it does not load.
+            StreamAffectError: there is none before, it does not load, or a new version is just being deployed.
         """
-        before = self._river.engine.bundle
-        watched, self._watch = self._watch, None
-        bundle = self._registry.rollback()
-        known = watched is not None and watched.replaced.bundle.sha256 == bundle.sha256
-        engine = watched.replaced if watched is not None and known else Engine(bundle)
-        self._river.swap(engine)
+        if self._deploying:
+            raise StreamAffectError("a new version is being deployed just now: ask again when it serves")
+        before, watched = self._river.engine.bundle, self._watch
+        self._watch = None
+        if watched is not None:
+            # The engine that served before is in memory: whatever the disk says, it serves at once.
+            self._river.swap(watched.replaced)
+            try:
+                self._registry.rollback()
+            except (StreamAffectError, OSError) as error:
+                _LOG.error("rolled back, but the registry could not note it: %s", error)
+        else:
+            self._river.swap(Engine(self._registry.rollback()))
+        self._trigger.rolled_back()
+        bundle = self._river.engine.bundle
         self._last = f"rolled back to version {bundle.version}: {reason}"
         detail: dict[str, JsonValue] = {"version": bundle.version, "from_version": before.version, "reason": reason}
         self._announce(EventType.ROLLED_BACK, detail)
@@ -111,31 +121,34 @@ class Workshop:
     async def _adapt(self, reason: str) -> None:
         """One adaptation from trigger to swap. What goes wrong is announced; the incumbent serves on."""
         name = uuid.uuid4().hex[:12]
-        self._announce(EventType.ADAPTATION_TRIGGERED, {"job": name, "reason": reason, "windows": len(self._memory)})
         incumbent = self._river.engine
         try:
+            self._announce(EventType.ADAPTATION_TRIGGERED, {"job": name, "reason": reason, "windows": len(self._memory)})
             job = await self._prepare(name, incumbent)
             self._announce(EventType.ADAPTATION_RUNNING, {"job": name, "method": self._settings.method})
             await self._run_child(job)
-            verdict, engine = await self._judge(job, incumbent)
-            if verdict.reason is not None:
+            verdict = await self._judge(job, incumbent)
+            if self._river.engine is not incumbent:
+                self._fail(name, "the model that it grew from was rolled back meanwhile")
+            elif verdict.reason is not None:
                 self._refuse(job, verdict)
-                return
-            await self._deploy(job, engine, verdict)
-        except (StreamAffectError, ValueError, OSError) as error:
-            self._fail(name, str(error))
+            else:
+                await self._deploy(job, verdict)
+        except Exception as error:  # noqa: BLE001 - plug-ins raise what they like, and must not end the river
+            if not isinstance(error, StreamAffectError | ValueError | OSError):
+                _LOG.exception("adaptation %s", name)
+            self._fail(name, str(error) or type(error).__name__)
         finally:
-            self._progress = None
-            self._task = None
-            _prune(self._registry.root / "jobs")
+            self._progress, self._task = None, None
+            await asyncio.to_thread(self._tidy)
 
     async def _prepare(self, name: str, incumbent: Engine) -> Job:
-        settings, memory = self._settings, self._memory.snapshot()
+        settings, memory, extractor = self._settings, self._memory.snapshot(), self._river.extractor.snapshot()
         self._progress = 0.0
 
         def work() -> Job:
             coreset = memory.coreset(
-                self._river.extractor, incumbent, fraction=settings.fraction, minimum=settings.minimum, seed=settings.seed
+                extractor, incumbent, fraction=settings.fraction, minimum=settings.minimum, seed=settings.seed
             )
             order = Order(
                 bundle=str(incumbent.bundle.path),
@@ -187,17 +200,15 @@ class Workshop:
             except (ValueError, KeyError, TypeError):
                 _LOG.debug("child: %s", line)
 
-    async def _judge(self, job: Job, incumbent: Engine) -> tuple[Verdict, Engine]:
-        memory = self._memory.snapshot()
+    async def _judge(self, job: Job, incumbent: Engine) -> Verdict:
+        memory, extractor = self._memory.snapshot(), self._river.extractor.snapshot()
 
-        def work() -> tuple[Verdict, Engine]:
-            candidate = Engine(Bundle.load(job.candidate))
+        def work() -> Verdict:
             source = SourceMemory.load(incumbent.bundle)
             held_out: dict[str, Float32] = {key: value[source.held_out] for key, value in source.x.items()}
             probes, expected = job.probes()
-            recent = memory.recent(self._river.extractor)
-            evidence = Evidence(held_out, source.y[source.held_out], recent, probes, expected)
-            return judge(candidate, incumbent, evidence), candidate
+            evidence = Evidence(held_out, source.y[source.held_out], memory.recent(extractor), probes, expected)
+            return judge(Engine(Bundle.load(job.candidate)), incumbent, evidence)
 
         return await asyncio.to_thread(work)
 
@@ -210,19 +221,27 @@ class Workshop:
         detail["job"] = job.path.name
         self._announce(EventType.ADAPTATION_REJECTED, detail)
 
-    async def _deploy(self, job: Job, candidate: Engine, verdict: Verdict) -> None:
+    async def _deploy(self, job: Job, verdict: Verdict) -> None:
         """Promote, warm the new session aside, replace one reference between two windows."""
-        parent = self._river.engine.bundle.version
-        bundle = await asyncio.to_thread(self._registry.promote, job.candidate)
-        engine = await asyncio.to_thread(Engine, bundle)
+        memory, extractor = self._memory.snapshot(), self._river.extractor.snapshot()
+
+        def work() -> tuple[Engine, Prediction]:
+            engine = Engine(self._registry.promote(job.candidate))
+            return engine, engine(memory.recent(extractor))
+
+        self._deploying = True
+        try:
+            engine, said = await asyncio.to_thread(work)
+        finally:
+            self._deploying = False
         replaced = self._river.swap(engine)
         self._watch = Watch(replaced)
         self._trigger.ended(ok=True)
-        said = candidate(self._memory.recent(self._river.extractor))
         self._trigger.drift.rebase(said.embedding, mean_entropy(said.probabilities))
-        self._last = f"version {bundle.version} deployed"
+        version, parent = engine.bundle.version, replaced.bundle.version
+        self._last = f"version {version} deployed"
         figures: dict[str, JsonValue] = {**verdict.figures}
-        detail: dict[str, JsonValue] = {"version": bundle.version, "parent": parent, "figures": figures}
+        detail: dict[str, JsonValue] = {"version": version, "parent": parent, "figures": figures}
         detail["job"] = job.path.name
         self._announce(EventType.ADAPTATION_DEPLOYED, detail)
 
@@ -233,11 +252,13 @@ class Workshop:
             text = f"{self._trigger.failures} failures in a row, the last: {reason}; the command 'adapt' tries again"
             self._announce(EventType.ADAPTATION_DISABLED, {"reason": text})
 
-
-def _prune(jobs: Path) -> None:
-    """Job folders hold the wearer's windows: none but the newest few stay."""
-    if not jobs.is_dir():
-        return
-    old = sorted(jobs.iterdir(), key=lambda path: path.stat().st_mtime)[:-_KEEP_JOBS]
-    for path in old:
-        shutil.rmtree(path, ignore_errors=True)
+    def _tidy(self) -> None:
+        """Job folders hold windows of the wearer: none but the newest few stay, refused ones included, nor old versions."""
+        try:
+            for folder in (self._registry.root / "jobs", self._registry.root / "rejected"):
+                if folder.is_dir():
+                    for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)[:-_KEEP_JOBS]:
+                        shutil.rmtree(path, ignore_errors=True)
+            self._registry.prune(_KEEP_VERSIONS)
+        except (OSError, StreamAffectError) as error:
+            _LOG.warning("old jobs and versions stay: %s", error)

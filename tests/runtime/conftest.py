@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from streamaffect import datasets
 from streamaffect.bundle import registry
-from streamaffect.bundle.bundle import Bundle
+from streamaffect.bundle.bundle import MODEL, Bundle, write
 from streamaffect.bundle.registry import Registry
 from streamaffect.features.extract import chunks_of, specs_of
 from streamaffect.runtime.engine import Engine
@@ -143,3 +144,36 @@ def river(engine: Engine, recording: Recording) -> River:
 @pytest.fixture(name="play")
 def _play() -> Callable[..., Iterator[Decision]]:
     return play
+
+
+@pytest.fixture
+def tampered(bundle: Bundle) -> Callable[..., Engine]:
+    """``tampered(where, scale, shift)``: the bundle with its probabilities ``p * scale + shift``; ``cold``: sharpened."""
+
+    def make(where: Path, scale: list[float], shift: list[float], *, cold: float = 0.0) -> Engine:
+        import onnx
+        from onnx import helper
+
+        def constant(name: str, values: list[float]) -> Any:
+            return helper.make_tensor(name, onnx.TensorProto.FLOAT, [len(values)], values)
+
+        def fill(work: Path) -> None:
+            model = onnx.load(bundle.path / MODEL)
+            graph = model.graph
+            for node in graph.node:
+                for i, name in enumerate(node.output):
+                    if name == "probabilities":
+                        node.output[i] = "honest"
+            graph.initializer.extend([constant("scale", scale), constant("shift", shift), constant("cold", [cold])])
+            if cold:
+                graph.node.append(helper.make_node("Log", ["honest"], ["log"]))
+                graph.node.append(helper.make_node("Mul", ["log", "cold"], ["logits"]))
+                graph.node.append(helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1))
+            else:
+                graph.node.append(helper.make_node("Mul", ["honest", "scale"], ["scaled"]))
+                graph.node.append(helper.make_node("Add", ["scaled", "shift"], ["probabilities"]))
+            onnx.save(model, work / MODEL)
+
+        return Engine(write(where, bundle.manifest, fill))
+
+    return make

@@ -12,6 +12,8 @@ import pytest
 from streamaffect.bundle.bundle import Bundle
 from streamaffect.messages import EventType
 from streamaffect.runtime import job as jobs
+from streamaffect.runtime.engine import Engine
+from streamaffect.runtime.guard import Watch
 from streamaffect.runtime.trigger import Schedule
 from streamaffect.runtime.worker import run as run_job
 from streamaffect.runtime.workshop import AdaptationSettings, Workshop
@@ -24,7 +26,7 @@ class Case:
         self.river, self.own = river, own
         self.events: list[tuple[EventType, dict]] = []
         schedule = Schedule(first=16, min_gap_s=settings.pop("min_gap_s", 1e9), interval_s=settings.pop("interval_s", None))
-        params = {"adapt_epochs": 2} if method == "dynamic" else {}
+        params = {**own.base.manifest.params, "adapt_epochs": 2} if method == "dynamic" else {}
         settings = AdaptationSettings(method, params, schedule, minimum=16, **settings)
         self.workshop = Workshop(river, own, settings, lambda kind, detail: self.events.append((kind, detail)))
 
@@ -82,6 +84,45 @@ async def test_sabotage_leaves_the_incumbent_serving_and_says_why(river, own, re
     if event is EventType.ADAPTATION_REJECTED:
         kept = own.root / "rejected" / str(case.events[2][1]["kept"])
         assert (kept / "reason.json").is_file()
+
+
+@pytest.mark.usefixtures("saboteurs")
+async def test_rollback_meanwhile_stops_a_deployment(river, own, recording, play):
+    case = Case(river, own, "dynamic")
+    await case.run(play(river, recording))
+    assert own.current == 1
+    first = river.engine
+    case.workshop.ask()
+    decisions = play(river, recording)
+    river.windower.restart()
+
+    async def meddle(decision):
+        case.workshop.look(decision, group)
+        if case.kinds.count(EventType.ADAPTATION_TRIGGERED) == 2 and river.engine is first:
+            case.workshop.rollback("command")
+        await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group:
+        for decision in decisions:
+            await meddle(decision)
+    assert case.kinds[-1] is EventType.ADAPTATION_FAILED
+    assert "rolled back meanwhile" in str(case.events[-1][1]["reason"])
+    assert river.engine.bundle.version == own.current == 0
+
+
+async def test_watch_that_finds_fault_brings_the_old_model_back(
+    bundle, engine, river, own, recording, play, tampered, tmp_path
+):
+    stuck = own.promote(tampered(tmp_path / "stuck", [0.01, 0.01], [0.9, 0.09]).bundle.path)
+    case = Case(river, own, "source")
+    case.workshop._trigger.failures = 3  # no adaptation of its own
+    river.swap(Engine(stuck))
+    case.workshop._watch = Watch(engine)
+    await case.run(play(river, recording))
+    assert case.kinds == [EventType.ROLLED_BACK]
+    assert "one class took 100%" in str(case.events[0][1]["reason"])
+    assert river.engine is engine
+    assert own.current == 0
 
 
 @pytest.mark.usefixtures("saboteurs")
