@@ -30,6 +30,6 @@ async def obey(handler: CommandHandler, subject: str, payload: bytes, timeout_s:
         return Answer(command=command.command, ok=False, error=str(error))
     except TimeoutError:
         return Answer(command=command.command, ok=False, error=f"not done within {timeout_s:g} s")
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever a handler raises, the river flows on
         _LOG.exception("command %s for %s failed", command.command, subject)
         return Answer(command=command.command, ok=False, error=f"{type(error).__name__}: {error}")
