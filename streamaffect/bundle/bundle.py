@@ -25,6 +25,7 @@ from streamaffect.methods import LabelledSet
 MANIFEST = "bundle.json"
 MODEL, WEIGHTS, SOURCE, CARD = "model.onnx", "weights.npz", "source.npz", "CARD.md"
 FORMAT = 1
+NAME_PATTERN = r"^[a-z0-9_-]{1,64}$"
 _FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]  # beside the manifest and nowhere else
 
 
@@ -92,7 +93,7 @@ class Manifest(_Part):
     """``bundle.json``."""
 
     format: Literal[1] = 1
-    name: str = Field(pattern=r"^[a-z0-9_-]{1,64}$")
+    name: str = Field(pattern=NAME_PATTERN)
     version: int = Field(default=0, ge=0)
     classes: list[ClassEntry] = Field(min_length=2)
     views: list[ViewEntry] = Field(min_length=1)

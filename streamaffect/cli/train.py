@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streamaffect.bundle.build import Recipe, Windows
+    from streamaffect.bundle.bundle import Bundle
     from streamaffect.evaluate.loso import Fold
 
 ABOUT = "train a model on a data set and write it as a bundle"
@@ -35,18 +37,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    import tempfile
-
     from streamaffect import datasets, methods
-    from streamaffect.bundle.build import build, fit_priors, gather, remember, training_set
+    from streamaffect.bundle.build import fit_priors, gather, remember, training_set
     from streamaffect.bundle.bundle import DataEntry
     from streamaffect.datasets.sources import PROVENANCE, UNKNOWN
     from streamaffect.errors import StreamAffectError, UsageError
     from streamaffect.evaluate.card import card
     from streamaffect.evaluate.loso import holdout, loso, summary
 
-    if args.out.exists() and not args.force:
-        raise UsageError(f"{args.out} is there already: give another --out, or --force to replace it")
+    _check_out(args.out, force=args.force)
+    places = _places(args.valence_arousal)
     params = _pairs("--param", args.param)
     if unknown := _pairs("--prior", args.prior).keys() - set(PRIOR_OPTIONS):
         raise UsageError(f"--prior knows {', '.join(PRIOR_OPTIONS)}, not {', '.join(sorted(unknown))}")
@@ -56,7 +56,7 @@ def call(args: argparse.Namespace) -> int:
         raise UsageError(str(error)) from None
     recordings = datasets.open(args.dataset, args.root)
     try:
-        recipe = _recipe(args, next(iter(recordings)), _classes(args, recordings))
+        recipe = _recipe(args, next(iter(recordings)), _classes(places, recordings))
         windows = gather(recordings, recipe)
         _say(windows, recipe)
         folds: list[Fold] = []
@@ -65,6 +65,8 @@ def call(args: argparse.Namespace) -> int:
         priors = fit_priors(windows, recipe)
         taught = training_set(windows, priors, recipe, args.seed)
         model = method.fit_source(taught, seed=args.seed)
+    except UsageError:
+        raise
     except ValueError as error:
         raise StreamAffectError(f"{args.dataset}: {error}") from error
     figures: dict[str, Any] = summary(folds) if folds else {"subjects": 0}
@@ -73,17 +75,64 @@ def call(args: argparse.Namespace) -> int:
     data = [DataEntry(name=args.dataset, subjects=list(recordings.subjects), **PROVENANCE.get(args.dataset, UNKNOWN)._asdict())]
     command = _command(args)
     text = card(recipe, args.method, data, figures, folds, command) if folds else f"# {recipe.name}\n\nNot evaluated.\n"
-    about: dict[str, Any] = {"params": params, "data": data, "figures": figures, "card": text}
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{args.out.name}.", dir=args.out.parent) as work:
-        # The old bundle goes only once the new one is whole.
-        provenance = {"command": command, "seed": args.seed}
-        bundle = build(Path(work) / "new", recipe, model, priors, memory, provenance=provenance, **about)
-        if args.out.exists():
-            args.out.rename(Path(work) / "old")
-        bundle.path.rename(args.out)
+    provenance = {"command": command, "seed": args.seed}
+    about: dict[str, Any] = {"params": params, "data": data, "figures": figures, "card": text, "provenance": provenance}
+    bundle = _write(args.out, recipe, model, priors, memory, about)
+    if folds:
+        print(_figures(text))
     print(f"{args.out}: {bundle.name}, sha256 {bundle.sha256[:12]}")
     return 0
+
+
+def _check_out(out: Path, *, force: bool) -> None:
+    """Raises UsageError where no bundle can be written, or something is there that is not to be replaced."""
+    import re
+
+    from streamaffect.bundle.bundle import MANIFEST, NAME_PATTERN
+    from streamaffect.errors import UsageError
+
+    if not re.fullmatch(NAME_PATTERN, out.name):
+        raise UsageError(f"--out {out}: its last part names the bundle: 1 to 64 of a-z, 0-9, _ and -, got {out.name!r}")
+    if out.exists() and not force:
+        raise UsageError(f"{out} is there already: give another --out, or --force to replace it")
+    if out.exists() and not (out / MANIFEST).is_file():
+        raise UsageError(f"{out} is no bundle, it has no {MANIFEST}: --force replaces bundles only, give another --out")
+
+
+def _write(out: Path, recipe: Recipe, model: Any, priors: Any, memory: Any, about: dict[str, Any]) -> Bundle:
+    """Build beside ``out``, then put it there."""
+    import tempfile
+
+    from streamaffect.bundle.build import build
+
+    out = out.resolve()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as work:
+        bundle = build(Path(work) / "new", recipe, model, priors, memory, **about)
+        _replace(out, bundle.path)
+        return bundle
+
+
+def _replace(out: Path, new: Path) -> None:
+    """Move ``new`` to ``out``; what is there goes only once ``new`` is in its place."""
+    import shutil
+
+    if not out.exists():
+        new.rename(out)
+        return
+    old = Path(f"{new.parent}.old")  # not within the temporary folder, which is removed whatever happens
+    out.rename(old)
+    try:
+        new.rename(out)
+    except BaseException:
+        old.rename(out)
+        raise
+    shutil.rmtree(old)
+
+
+def _figures(card: str) -> str:
+    """The card's section on figures."""
+    return card.partition("## Figures\n")[2].partition("\n## ")[0].strip()
 
 
 def _recipe(args: argparse.Namespace, recording: Any, classes: tuple[Any, ...]) -> Recipe:
@@ -101,14 +150,33 @@ def _recipe(args: argparse.Namespace, recording: Any, classes: tuple[Any, ...]) 
     return Recipe(args.out.name, chosen, classes, hop_s, _pairs("--prior", args.prior), args.orders)
 
 
-def _classes(args: argparse.Namespace, recordings: Any) -> tuple[Any, ...]:
+def _places(pairs: list[str]) -> dict[str, tuple[float, float]]:
+    """Valence and arousal by class."""
+    from streamaffect.errors import UsageError
+
+    places = {}
+    for pair in pairs:
+        name, _, place = pair.partition("=")
+        try:
+            valence, arousal = (float(part) for part in place.split(","))
+        except ValueError:
+            valence = arousal = math.nan
+        if not (name and abs(valence) <= 1 and abs(arousal) <= 1):
+            raise UsageError(f"--valence-arousal takes CLASS=V,A with V and A in -1..1, got {pair!r}")
+        places[name] = (valence, arousal)
+    return places
+
+
+def _classes(places: dict[str, tuple[float, float]], recordings: Any) -> tuple[Any, ...]:
     """The labels that occur, in their order of appearance, with valence and arousal where they are told."""
     from streamaffect.bundle.bundle import ClassEntry
+    from streamaffect.errors import UsageError
 
     names: dict[str, None] = {}
     for recording in recordings:
         names |= dict.fromkeys(trial.label for trial in recording.trials if trial.label is not None)
-    places = {key: [float(v) for v in str(value).split(",")] for key, value in _texts(args.valence_arousal).items()}
+    if unknown := places.keys() - names.keys():
+        raise UsageError(f"--valence-arousal: no class {', '.join(sorted(unknown))} here: there are {', '.join(names)}")
     return tuple(
         ClassEntry(name=name, valence=places[name][0], arousal=places[name][1]) if name in places else ClassEntry(name=name)
         for name in names

@@ -6,15 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from streamaffect import datasets
+from streamaffect.bundle import registry
 from streamaffect.bundle.bundle import Bundle, SourceMemory
 from streamaffect.cli import main
+from streamaffect.cli.train import _classes, _figures, _places, _replace
+from streamaffect.errors import UsageError
 from streamaffect.runtime.engine import Engine
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("models") / "quick"
-    words = ["train", "simulated", "--out", str(out), "--no-loso", "--orders", "2"]
+    words = ["train", "simulated", "--out", str(out), "--no-loso", "--orders", "2", "--valence-arousal", "load=-0.5,0.5"]
     assert main([*words, *(f"--param={p}" for p in ("epochs=2", "lead=0.5", "lr=0.003"))]) == 0
     return out
 
@@ -22,7 +26,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_bundle_loads_serves_and_remembers_its_source(trained):
     bundle = Bundle.load(trained)
     assert bundle.name == "quick"
-    assert set(bundle.classes) == {"rest", "load"}
+    assert {entry.name: entry.valence for entry in bundle.manifest.classes} == {"rest": None, "load": -0.5}
     engine = Engine(bundle)
     memory = SourceMemory.load(bundle)
     assert engine(memory.x).probabilities.shape == (memory.y.size, 2)
@@ -37,6 +41,56 @@ def test_bundle_that_is_there_is_not_replaced_unasked(trained, capsys):
     assert Bundle.load(trained).sha256 == before
 
 
+def test_what_is_no_bundle_is_not_replaced_even_if_asked(tmp_path, capsys):
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "dear-anna.txt").write_text("keep me")
+    assert main(["train", "simulated", "--out", str(tmp_path / "letters"), "--no-loso", "--force"]) == 2
+    assert "no bundle" in capsys.readouterr().err
+    assert (tmp_path / "letters" / "dear-anna.txt").read_text() == "keep me"
+
+
+def test_name_that_no_bundle_can_have_is_refused_before_training(tmp_path, capsys):
+    assert main(["train", "simulated", "--out", str(tmp_path / "My Model"), "--no-loso"]) == 2
+    assert "'My Model'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def old_and_new(tmp_path: Path) -> tuple[Path, Path]:
+    out, new = tmp_path / "models" / "mine", tmp_path / "models" / ".mine.work" / "new"
+    for folder in (out, new):
+        folder.mkdir(parents=True)
+        (folder / "bundle.json").write_text(folder.name)
+    return out, new
+
+
+def test_new_bundle_takes_the_place_of_the_old(old_and_new):
+    out, new = old_and_new
+    _replace(out, new)
+    assert (out / "bundle.json").read_text() == "new"
+    assert sorted(path.name for path in out.parent.iterdir()) == [".mine.work", "mine"]
+
+
+def test_old_bundle_stays_where_the_new_one_cannot_be_put(old_and_new):
+    out, new = old_and_new
+    with pytest.raises(FileNotFoundError):
+        _replace(out, new.with_name("gone"))
+    assert (out / "bundle.json").read_text() == "mine"
+    assert sorted(path.name for path in out.parent.iterdir()) == [".mine.work", "mine"]
+
+
+def test_class_placed_must_occur():
+    with pytest.raises(UsageError, match="no class joy here: there are rest"):
+        _classes(_places(["joy=1,0.5"]), datasets.open("simulated", None, "person-1"))
+
+
+def test_figures_are_those_of_the_card():
+    shown = _figures((registry.shipped() / "ecg-load" / "CARD.md").read_text("utf-8"))
+    assert shown.startswith("Balanced accuracy")
+    assert "| this model, adapted | whole recording |" in shown
+    assert "#" not in shown
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -45,6 +99,9 @@ def test_bundle_that_is_there_is_not_replaced_unasked(trained, capsys):
         (["simulated", "--param", "epochs"], 2, "KEY=VALUE"),
         (["simulated", "--param", "epochz=3"], 2, "epochz"),
         (["simulated", "--prior", "weight=3"], 2, "weight"),
+        (["simulated", "--valence-arousal", "load=high"], 2, "'load=high'"),
+        (["simulated", "--valence-arousal", "load=0.5"], 2, "CLASS=V,A"),
+        (["simulated", "--valence-arousal", "load=0,2"], 2, "-1..1"),
         (["eegmat", "--root", "/nowhere"], 1, "/nowhere"),
     ],
 )
