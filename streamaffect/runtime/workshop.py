@@ -29,6 +29,7 @@ from streamaffect.signals import Float32
 Announce = Callable[[EventType, dict[str, JsonValue]], None]
 _LOG = logging.getLogger(__name__)
 _KEEP_JOBS = 5
+_LEAST = 4  # windows that a command may adapt on
 _KEEP_VERSIONS = 10
 _START_S = 30.0  # what the child may take beyond its budget: importing torch, exporting
 
@@ -79,7 +80,13 @@ class Workshop:
         return Status(len(self._memory), self._settings.schedule.first, self._progress, self._last or self._trigger.waits)
 
     def ask(self) -> None:
-        """Adapt as soon as there is anything to adapt on."""
+        """Adapt at the next trustworthy window.
+
+        Raises:
+            StreamAffectError: too few windows to adapt on.
+        """
+        if len(self._memory) < _LEAST:
+            raise StreamAffectError(f"only {len(self._memory)} trustworthy windows so far: ask again when there are {_LEAST}")
         self._trigger.ask()
 
     def look(self, decision: Decision, group: asyncio.TaskGroup) -> None:
