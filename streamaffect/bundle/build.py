@@ -32,8 +32,8 @@ from streamaffect.methods import LabelledSet, Model
 from streamaffect.signals import Float32, Recording
 
 _SEGMENT_S = 30.0  # trials are shuffled in pieces of this length
-# Windows of a play that the model is not fitted on: statistics that young say nothing of the person, only of the label
-# noise they make (leave-one-subject-out on eegmat: .88 with them, .92 without).
+# Windows of a play that the model is not fitted on: statistics that young say nothing of the person, and what is learnt from
+# them is label noise. `streamaffect train` prints what a change here costs.
 _YOUNG = 4
 
 

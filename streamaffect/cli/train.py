@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ABOUT = "train a model on a data set and write it as a bundle"
 PRIOR_OPTIONS = ("location_weight", "scale_weight", "level")
 HOP_S = {"ecg": 5.0, "eeg": 2.0}
-EEG_SECONDS = 10.0  # z-scored logistic regression on eegmat, leave-one-subject-out: .785 at 4 s, .825 at 10 s, .836 at 20 s
+EEG_SECONDS = 10.0  # four seconds of band power are noisier, twenty make the wearer wait (compare with --seconds)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

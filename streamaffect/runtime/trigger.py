@@ -13,8 +13,7 @@ from streamaffect.signals import Float32, Float64
 
 MAX_FAILURES = 3
 # Alignment pulls the wearer's windows towards the source people's mixture of states. While the wearer was in one state only
-# that does harm (leave-one-subject-out on eegmat, balanced accuracy after two minutes of rest: .937 not adapted, .914
-# adapted then), so it waits until the serving model has seen two, each in this share of the windows.
+# that does harm, so it waits until the serving model has seen two, each in this share of the windows.
 SEEN = 0.1
 _MEMORY = 400  # windows that count for it
 
