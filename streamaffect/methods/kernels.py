@@ -2,39 +2,74 @@
 
 Rows of K are the n source embeddings, then the m target ones; only V (n + m, columns) differs:
 MMD has one column ``[a; -b]`` of sample weights that sum to 1 each (Gretton et al., JMLR 2012);
+CMMD has a column a class, one-hot over its count (SDC-Net, Eq. 20);
 LMMD has a column a class, ``[w_s,c; -w_t,c]`` (Zhu et al., DSAN, TNNLS 2021), which dynAmiC calls LSD.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 KERNELS = ("gaussian", "median", "multi")
-_MULTI = 5  # bandwidths of the multi-kernel, ratio 2 between neighbours, exponents -2..2 as in DSAN
+BANDWIDTHS = 5  # of the multi-kernel, ratio 2 between neighbours, exponents -2..2 as in DSAN
 
 
 def gram(rows: Tensor, kernel: str = "gaussian", sigma: float = 10.0) -> Tensor:
-    """(N, N) kernel of ``rows`` (N, d).
+    """(N, N) kernel of ``rows`` (N, d), once differentiable.
 
     ``'gaussian'``: exp(-d2 / (2 sigma^2)). ``'median'``: the same with 2 sigma^2 the median d2 of the batch.
     ``'multi'``: mean of five, exp(-d2 / (h 2^e)), e = -2..2, h the mean d2 of the batch: one exp for the widest, the
     others by repeated squaring. Bandwidths from data carry no gradient.
     """
-    squares = rows.square().sum(1)
-    d2 = (squares[:, None] + squares[None, :] - 2 * rows @ rows.T).clamp_min(0)
+    K: Tensor = _Gram.apply(rows, kernel, sigma)
+    return K
+
+
+class _Gram(torch.autograd.Function):
+    """K and its slope dK/dd2 in one go: the way back is then two products, whatever the number of bandwidths."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, kernel: str, sigma: float) -> Tensor:
+        x = rows - rows.mean(0)  # distances do not change; their rounding shrinks
+        squares = x.square().sum(1, keepdim=True)
+        h = _bandwidth(x, squares, kernel, sigma)
+        one = torch.ones_like(squares)
+        left, right = torch.cat([2 / h * x, squares / -h, one], 1), torch.cat([x, one, squares / -h], 1)
+        term = (left @ right.T).clamp_max_(0).exp_()  # exp(-d2 / h), the distances never written down
+        K, slope, count = term, term, 1
+        if kernel == "multi":
+            K, slope, count = term.clone(), term.clone(), BANDWIDTHS
+            for power in range(1, BANDWIDTHS):
+                K += term.square_()
+                slope.add_(term, alpha=2.0**power)
+            K /= count
+        ctx.save_for_backward(x, slope)
+        ctx.scale = -2 / (h * count)
+        return K
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        x, slope = ctx.saved_tensors
+        A = grad * slope
+        A = A + A.T
+        return ctx.scale * (A.sum(1, keepdim=True) * x - A @ x), None, None
+
+
+def _bandwidth(x: Tensor, squares: Tensor, kernel: str, sigma: float) -> float:
+    """h of ``exp(-d2 / h)``, the widest of the multi-kernel; ``x`` (N, d) centred, ``squares`` (N, 1) its norms."""
+    n = len(x)
     if kernel == "gaussian":
-        return torch.exp(-d2 / (2 * sigma**2))
-    off = d2.detach()[~torch.eye(len(rows), dtype=torch.bool, device=rows.device)]
+        return 2 * sigma**2
     if kernel == "median":
-        return torch.exp(-d2 / off.median().clamp_min(1e-12))
-    widest = off.mean().clamp_min(1e-12) * 2 ** (_MULTI // 2)
-    term = torch.exp(-d2 / widest)
-    total = term
-    for _ in range(_MULTI - 1):
-        term = term.square()
-        total = total + term
-    return total / _MULTI
+        d2 = (squares + squares.T - 2 * x @ x.T).clamp_min_(0).fill_diagonal_(0)
+        return max(float(d2.flatten().kthvalue(n + (n * n - n) // 2).values), 1e-12)  # of the pairs, without the diagonal
+    mean = 2 * float(squares.sum()) / max(n - 1, 1)  # sum of d2 over all pairs = 2 n sum |x|^2 for centred x
+    return max(mean, 1e-12) * float(2 ** (BANDWIDTHS // 2))
 
 
 def quadratic(K: Tensor, V: Tensor) -> Tensor:
@@ -45,6 +80,29 @@ def quadratic(K: Tensor, V: Tensor) -> Tensor:
 def mmd(K: Tensor, source_weights: Tensor, target_weights: Tensor) -> Tensor:
     """Squared MMD, the biased V-statistic. Weights (n,) and (m,), each summing to 1: 1/n and 1/m where all count alike."""
     return quadratic(K, torch.cat([source_weights, -target_weights])[:, None])[0]
+
+
+def cmmd(K: Tensor, source_labels: Tensor, target_labels: Tensor, ridge: float = 1e-3) -> Tensor:
+    """Conditional MMD, the mean over the classes on both sides of ``v_c' K v_c`` (see :func:`conditional_weights`).
+
+    With one-hot labels and every class there, C times this is SDC-Net's Eq. 20. Nothing on both sides: a zero that
+    carries (zero) gradient.
+    """
+    V, classes = conditional_weights(source_labels, target_labels, ridge)
+    return quadratic(K, V).sum() / classes
+
+
+def conditional_weights(source_labels: Tensor, target_labels: Tensor, ridge: float = 1e-3) -> tuple[Tensor, Tensor]:
+    """V (n + m, C) of the CMMD, columns of classes that one side lacks zero, and the number of the others (1 at least).
+
+    ``source_labels`` (n, C) distributions, ``target_labels`` (m, C) one-hot, a row of zeros where a window is left out.
+    ``v_c = [1_{y=c} / (n_c + ridge); -1_{y^=c} / (m_c + ridge)]``: for one-hot labels ``(11' + ridge I)^-1 1`` is
+    ``1 / (n_c + ridge)``, so Eq. 20's inverses of (n, n) and (m, m) matrices are divisions.
+    """
+    n, m = source_labels.sum(0), target_labels.sum(0)
+    both = ((n > 0) & (m > 0)).to(n.dtype)
+    V = torch.cat([source_labels * (both / (n + ridge)), target_labels * (-both / (m + ridge))])
+    return V, both.sum().clamp_min(1)
 
 
 def lmmd(K: Tensor, source_labels: Tensor, target_probabilities: Tensor, tau: float = 0.9) -> Tensor:
