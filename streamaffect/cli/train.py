@@ -47,7 +47,7 @@ def call(args: argparse.Namespace) -> int:
 
     _check_out(args.out, force=args.force)
     places = _places(args.valence_arousal)
-    params = _pairs("--param", args.param)
+    params = {"normalise": None, **_pairs("--param", args.param)}  # the views are normalised, causally, before
     if unknown := _pairs("--prior", args.prior).keys() - set(PRIOR_OPTIONS):
         raise UsageError(f"--prior knows {', '.join(PRIOR_OPTIONS)}, not {', '.join(sorted(unknown))}")
     try:

@@ -1,4 +1,4 @@
-"""A fitted network as the contract's Model: predict, embed, calibrate, save, export. torch."""
+"""A fitted core as the contract's Model: predict, embed, calibrate, save, export. torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .contract import Arrays, Float32, check_views
-from .networks import Network
+from .cores import Core, build
 from .scaling import Scaling
 from .state import write_state
 
@@ -24,9 +24,9 @@ _BATCH = 512
 class Deployed(nn.Module):
     """The whole of a model as one graph: raw views in the order of ``shapes``, (probabilities, embedding) out."""
 
-    def __init__(self, network: Network, scaling: Scaling, temperature: float) -> None:
+    def __init__(self, core: Core, scaling: Scaling, temperature: float) -> None:
         super().__init__()
-        self.network = network
+        self.core = core
         self.temperature = temperature
         self.names = list(scaling.location)
         for i, name in enumerate(self.names):
@@ -40,18 +40,18 @@ class Deployed(nn.Module):
             standardised = (x - self.get_buffer(f"location{i}")) / self.get_buffer(f"scale{i}")
             cleaned.append(torch.where(fine, standardised, torch.zeros_like(x)))
             present.append(fine.float().flatten(1).amin(1))
-        embedding, logits = self.network(cleaned, torch.stack(present, 1))
+        embedding, logits = self.core(cleaned, torch.stack(present, 1))
         return torch.softmax(logits / self.temperature, 1), embedding
 
 
-class NetworkModel:
+class CoreModel:
     """See :class:`streamaffect.methods.Model`. Lives on the CPU; ``params`` are those of the method that made it."""
 
     def __init__(
         self,
         method: str,
         shapes: Mapping[str, tuple[int, ...]],
-        network: Network,
+        core: Core,
         scaling: Scaling,
         classes: int,
         params: Mapping[str, Any],
@@ -60,7 +60,7 @@ class NetworkModel:
         self.method = method
         self.views = dict(shapes)
         self.classes = classes
-        self.network = network.cpu().eval()
+        self.core = core.cpu().eval()
         self.scaling = scaling
         self.params = dict(params)
         self.temperature = temperature
@@ -77,7 +77,7 @@ class NetworkModel:
         return self._replace(temperature=float(temperature))
 
     def deployed(self) -> Deployed:
-        return Deployed(self.network, self.scaling, self.temperature).eval()
+        return Deployed(self.core, self.scaling, self.temperature).eval()
 
     def export_onnx(self, path: str | Path) -> None:
         from .export import export_onnx
@@ -91,8 +91,9 @@ class NetworkModel:
             "classes": self.classes,
             "params": self.params,
             "temperature": self.temperature,
+            "core": {"kind": self.core.kind, "spec": self.core.spec()},
         }
-        arrays = {f"network/{name}": tensor.numpy() for name, tensor in self.network.state_dict().items()}
+        arrays = {f"network/{name}": tensor.numpy() for name, tensor in self.core.state_dict().items()}
         arrays |= {f"location/{name}": value for name, value in self.scaling.location.items()}
         arrays |= {f"scale/{name}": value for name, value in self.scaling.scale.items()}
         write_state(path, config, arrays)
@@ -102,21 +103,22 @@ class NetworkModel:
         """The model of what :meth:`save` wrote; ValueError where the arrays do not fit the config."""
         try:
             shapes = {str(name): tuple(int(d) for d in shape) for name, shape in config["views"]}
+            described = config.get("core", {"kind": "network", "spec": {"shapes": shapes, "classes": config["classes"]}})
             with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced at once
-                network = Network(shapes, int(config["classes"]))
-            network.load_state_dict(
+                core = build(described["kind"], described["spec"])
+            core.load_state_dict(
                 {name.removeprefix("network/"): torch.as_tensor(a) for name, a in arrays.items() if name.startswith("network/")}
             )
             scaling = Scaling(
                 {name: arrays[f"location/{name}"] for name in shapes}, {name: arrays[f"scale/{name}"] for name in shapes}
             )
-            return cls(config["method"], shapes, network, scaling, config["classes"], config["params"], config["temperature"])
+            return cls(config["method"], shapes, core, scaling, config["classes"], config["params"], config["temperature"])
         except (KeyError, TypeError, RuntimeError) as error:
             raise ValueError(f"the saved model's arrays do not fit its config: {error}") from error
 
-    def adapted(self, method: str, params: Mapping[str, Any], network: Network, scaling: Scaling) -> Self:
-        """A copy with another network and scaling, made by ``method``."""
-        return self._replace(method=method, params=dict(params), network=network.cpu().eval(), scaling=scaling)
+    def adapted(self, method: str, params: Mapping[str, Any], core: Core, scaling: Scaling) -> Self:
+        """A copy with another core and scaling, made by ``method``."""
+        return self._replace(method=method, params=dict(params), core=core.cpu().eval(), scaling=scaling)
 
     def _replace(self, **changes: Any) -> Self:
         twin = copy.copy(self)

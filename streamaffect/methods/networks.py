@@ -6,11 +6,14 @@ ours: a strided stem brings a signal to about 300 steps before the first block, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from .cores import Core
 
 EMBEDDING = 64
 _WIDTHS = (32, 64, 128)
@@ -57,15 +60,18 @@ class ResNet1d(nn.Module):
         return projected
 
 
-class Network(nn.Module):
+class Network(Core):
     """``shapes`` view -> shape of one window, in the order of the inputs; standardised views in.
 
     A missing view's code is zero. Signals enter the fusion with weight zero at first: the vectors, which say most with the
     fewest weights, lead, and a signal's encoder earns what part it gets.
     """
 
-    def __init__(self, shapes: dict[str, tuple[int, ...]], classes: int, dropout: float = 0.2) -> None:
+    kind: ClassVar[str] = "network"
+
+    def __init__(self, shapes: Mapping[str, Sequence[int]], classes: int, dropout: float = 0.2) -> None:
         super().__init__()
+        self._spec = {"shapes": {name: list(shape) for name, shape in shapes.items()}, "classes": classes, "dropout": dropout}
         self.encoders = nn.ModuleList(_encoder(shape) for shape in shapes.values())
         self.fuse = nn.Linear(EMBEDDING * len(shapes), EMBEDDING)
         self.signals = [len(shape) == 2 for shape in shapes.values()]
@@ -76,6 +82,9 @@ class Network(nn.Module):
         self.classify = nn.Sequential(
             nn.Linear(EMBEDDING, EMBEDDING // 2), nn.ReLU(), nn.Dropout(dropout), nn.Linear(EMBEDDING // 2, classes)
         )
+
+    def spec(self) -> dict[str, Any]:
+        return self._spec
 
     def forward(self, views: Sequence[Tensor], keep: Tensor) -> tuple[Tensor, Tensor]:
         """Embedding (n, 64) and logits (n, C); ``keep`` (n, views) 1 where the view counts, 0 where it is missing."""
@@ -89,7 +98,7 @@ class Network(nn.Module):
         return torch.relu(self.encoders[i](x)) * keep
 
 
-def _encoder(shape: tuple[int, ...]) -> nn.Module:
+def _encoder(shape: Sequence[int]) -> nn.Module:
     if len(shape) == 2:
         return ResNet1d(*shape)
     return nn.Sequential(nn.Linear(shape[0], EMBEDDING), nn.ReLU(), nn.Linear(EMBEDDING, EMBEDDING))

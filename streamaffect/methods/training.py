@@ -1,21 +1,23 @@
-"""Fitting the network on the source, and what adaptation shares with it. torch."""
+"""Fitting a network core on the source, and what adaptation shares with it. torch."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .contract import Int64, LabelledSet, Progress, Views
+from .contract import Int64, Views
+from .cores import Core
 from .holdout import split
+from .jobs import Fit
 from .model import run_batched
-from .networks import Network, drop_views
+from .networks import drop_views
 
 State = dict[str, Tensor]
 
@@ -36,10 +38,14 @@ class FitSettings:
 
 
 class Rows:
-    """Windows on the device: standardised views in the network's order, ``y`` (n, C), class ``weight`` (C,)."""
+    """Windows on the device: standardised views in the core's order, ``y`` (n, C), class ``weight`` (C,).
+
+    ``index`` (n,) are the places of these rows in the set they were taken from.
+    """
 
     def __init__(self, views: Views, y: np.ndarray, weight: np.ndarray, device: torch.device) -> None:
         self.views = [torch.as_tensor(view, device=device) for view in views.values()]
+        self.index = torch.arange(len(y), device=device)
         self.y = torch.as_tensor(y, dtype=torch.float32, device=device)
         self.weight = torch.as_tensor(weight, dtype=torch.float32, device=device)
 
@@ -49,7 +55,7 @@ class Rows:
     def take(self, rows: Int64) -> Rows:
         index = torch.as_tensor(rows, device=self.y.device)
         taken = copy.copy(self)
-        taken.views, taken.y = [view[index] for view in self.views], self.y[index]
+        taken.views, taken.y, taken.index = [view[index] for view in self.views], self.y[index], self.index[index]
         return taken
 
 
@@ -68,43 +74,51 @@ def cross_entropy(logits: Tensor, y: Tensor, weight: Tensor, smoothing: float = 
     return (w * losses).sum() / w.sum().clamp_min(1e-12)
 
 
-def fit(network: Network, rows: Rows, source: LabelledSet, s: FitSettings, seed: int, progress: Progress | None) -> None:
-    """Train in place: Adam, cosine annealing to 0, class-balanced cross-entropy, view dropout.
+Loss = Callable[[Core, Rows, Tensor], Tensor]
 
-    The state with the lowest loss on held-out subjects is kept; ``patience`` epochs without a lower one end the fit.
-    Where nothing can be held out, the last epoch is kept. For the first ``lead`` of the epochs the vector views are fitted
-    alone, where there are signals beside them; what is kept comes from the epochs after.
+
+def fit(core: Core, job: Fit, s: FitSettings, loss: Loss | None = None, rows: Callable[[int], Rows] | None = None) -> None:
+    """Train in place: Adam, cosine annealing to 0, class-balanced cross-entropy (or ``loss``), view dropout.
+
+    The state with the lowest cross-entropy on held-out subjects is kept; ``patience`` epochs without a lower one end the
+    fit. Where nothing can be held out, the last epoch is kept. For the first ``lead`` of the epochs the vector views are
+    fitted alone, where there are signals beside them; what is kept comes from the epochs after.
+
+    ``loss(core, batch, keep)``; ``rows(epoch)`` gives the training rows of that epoch, in the order of the source's, where
+    they change (augmentation).
     """
-    train, held = split(source, s.holdout, seed)
-    rng = np.random.default_rng(seed)
-    optimiser = torch.optim.Adam(network.parameters(), lr=s.lr, weight_decay=s.weight_decay)
-    best, best_loss, waited = snapshot(network), math.inf, 0
-    leading = round(s.lead * s.epochs) if len(set(network.signals)) == 2 else 0
+    base = Rows(job.x, job.y, balanced(job.y), job.device)
+    train, held = split(job.source, s.holdout, job.seed)
+    watch = base.take(held)
+    rng = np.random.default_rng(job.seed)
+    optimiser = torch.optim.Adam(core.parameters(), lr=s.lr, weight_decay=s.weight_decay)
+    best, best_loss, waited = snapshot(core), math.inf, 0
+    leading = round(s.lead * s.epochs) if len({view.ndim for view in base.views}) == 2 else 0
     for epoch in range(s.epochs):
         if epoch == leading:
             best_loss, waited = math.inf, 0
         set_rate(optimiser, s.lr, epoch / s.epochs)
+        taught = base if rows is None else rows(epoch)
         parts = batches(train, s.batch_size, rng)
-        terms = {"source_ce": _epoch(network, rows, parts, optimiser, s, lead=epoch < leading)}
+        terms = {"source_ce": _epoch(core, taught, parts, optimiser, s, loss, lead=epoch < leading)}
         if len(held) and epoch >= leading:
-            terms["holdout"] = holdout_loss(network, rows.take(held))
+            terms["holdout"] = holdout_loss(core, watch)
             waited += 1
             if terms["holdout"] < best_loss:
-                best, best_loss, waited = snapshot(network), terms["holdout"], 0
-        if progress is not None:
-            progress((epoch + 1) / s.epochs, terms)
+                best, best_loss, waited = snapshot(core), terms["holdout"], 0
+        job.tell((epoch + 1) / s.epochs, **terms)
         if waited >= s.patience:
             break
     if len(held):
-        network.load_state_dict(best)
-    network.eval()
+        core.load_state_dict(best)
+    core.eval()
 
 
 def _epoch(
-    network: Network, rows: Rows, parts: list[Int64], optimiser: torch.optim.Adam, s: FitSettings, *, lead: bool
+    core: Core, rows: Rows, parts: list[Int64], optimiser: torch.optim.Adam, s: FitSettings, loss: Loss | None, *, lead: bool
 ) -> float:
-    network.train()
-    vectors = torch.tensor([not signal for signal in network.signals], device=rows.y.device)
+    core.train()
+    vectors = torch.tensor([view.ndim == 2 for view in rows.views], device=rows.y.device)
     total = 0.0
     for part in parts:
         batch = rows.take(part)
@@ -112,23 +126,26 @@ def _epoch(
             keep = vectors.float().expand(len(batch), -1)
         else:
             keep = drop_views(len(batch), len(batch.views), s.view_dropout, batch.y.device)
-        loss = cross_entropy(network(batch.views, keep)[1], batch.y, batch.weight, s.smoothing)
+        if loss is None:
+            value = cross_entropy(core(batch.views, keep)[1], batch.y, batch.weight, s.smoothing)
+        else:
+            value = loss(core, batch, keep)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        value.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        total += float(loss.detach()) * len(part)
+        total += float(value.detach()) * len(part)
     return total / sum(map(len, parts))
 
 
-def predict(network: Network, views: list[Tensor]) -> Tensor:
+def predict(core: Core, views: list[Tensor]) -> Tensor:
     """Logits (n, C) in evaluation mode, all views present."""
-    network.eval()
-    return run_batched(lambda part: network(part, torch.ones(len(part[0]), len(part), device=part[0].device))[1], views)
+    core.eval()
+    return run_batched(lambda part: core(part, torch.ones(len(part[0]), len(part), device=part[0].device))[1], views)
 
 
-def holdout_loss(network: Network, rows: Rows) -> float:
+def holdout_loss(core: Core, rows: Rows) -> float:
     """The class-balanced cross-entropy, without smoothing or dropout."""
-    return float(cross_entropy(predict(network, rows.views), rows.y, rows.weight))
+    return float(cross_entropy(predict(core, rows.views), rows.y, rows.weight))
 
 
 def batches(rows: Int64, size: int, rng: np.random.Generator) -> list[Int64]:
@@ -142,8 +159,8 @@ def set_rate(optimiser: torch.optim.Optimizer, lr: float, p: float) -> None:
         group["lr"] = lr * (1 + math.cos(math.pi * p)) / 2
 
 
-def snapshot(network: Network) -> State:
-    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+def snapshot(core: Core) -> State:
+    return {name: tensor.detach().clone() for name, tensor in core.state_dict().items()}
 
 
 def find_device(name: str) -> torch.device:

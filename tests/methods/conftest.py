@@ -55,7 +55,7 @@ def target() -> methods.UnlabelledSet:
 
 @pytest.fixture(scope="session")
 def model(source: methods.LabelledSet) -> methods.Model:
-    return methods.get("source", epochs=8, lr=3e-3).fit_source(source, device="cpu")
+    return methods.get("source", epochs=8, lr=3e-3, normalise=None).fit_source(source, device="cpu")
 
 
 @pytest.fixture(scope="session")
@@ -65,4 +65,4 @@ def vector_source() -> methods.LabelledSet:
 
 @pytest.fixture(scope="session")
 def vector_model(vector_source: methods.LabelledSet) -> methods.Model:
-    return methods.get("dynamic", epochs=40, lr=3e-3).fit_source(vector_source, device="cpu")
+    return methods.get("dynamic", epochs=40, lr=3e-3, normalise=None).fit_source(vector_source, device="cpu")

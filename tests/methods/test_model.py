@@ -115,7 +115,7 @@ def test_saved_model_is_the_same_and_goes_on_adapting(model, source, target, tmp
     assert torch.equal(before, torch.random.get_rng_state())
     assert (loaded.method, loaded.classes, loaded.views, loaded.temperature) == ("source", 2, model.views, 2.0)
     assert np.array_equal(loaded.predict_proba(source.x), model.calibrated(2.0).predict_proba(source.x))
-    method = methods.get("dynamic", adapt_epochs=1)
+    method = methods.get("dynamic", normalise=None, adapt_epochs=1)
     again = method.adapt(loaded, source, target, device="cpu")
     assert again.temperature == 2.0
     here = method.adapt(model.calibrated(2.0), source, target, device="cpu")
@@ -125,7 +125,7 @@ def test_saved_model_is_the_same_and_goes_on_adapting(model, source, target, tmp
 
 
 def test_parameters_of_numpy_types_are_saved(vector_model, vector_source, tmp_path):
-    method = methods.get("dynamic", adapt_epochs=np.int64(1), prior=np.array([0.4, 0.6]), tau=np.float32(0.8))
+    method = methods.get("dynamic", normalise=None, adapt_epochs=np.int64(1), prior=np.array([0.4, 0.6]), tau=np.float32(0.8))
     seen = methods.UnlabelledSet({"vector": vector_source.x["vector"][:9]})
     method.adapt(vector_model, vector_source, seen, device="cpu").save(tmp_path / "model.npz")
     assert methods.load(tmp_path / "model.npz").params["prior"] == [0.4, 0.6]

@@ -1,0 +1,207 @@
+"""What every method does around its own part: checks, standardisation by person, budget, progress. numpy at import."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from .contract import Float32, LabelledSet, Model, Progress, Shapes, UnlabelledSet, check_classes, check_views
+from .jobs import Adaptation, Fit, Prior, Stage
+from .priors import check_prior
+from .scaling import Scaling, standardised
+
+if TYPE_CHECKING:
+    from .cores import Core
+    from .model import CoreModel
+
+_REFINE = 0.25  # the share of budget and progress that self-training takes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """The parameters that all methods have; a method adds its own, ``_fit`` and ``_adapt``.
+
+    ``normalise='subject'`` standardises the vector views of each person by that person's own windows, at the fit and,
+    for the target, at ``adapt``; before that, a new person is standardised by the pooled source. None: by the pooled
+    source throughout, for views that are normalised already.
+
+    ``prior``: the target's class proportions q. ``'source'`` takes those of the source; ``'estimate'`` estimates them
+    from the model's answers; an array gives them. Methods that align marginals weigh source windows by ``q_y / p_y``,
+    so that what differs is not the proportions (see ``priors``).
+
+    ``self_training``: after adapting, learn from the confident answers on the target, if that passes a gate which needs
+    no labels (see ``self_training``).
+    """
+
+    name: ClassVar[str]
+    reads: ClassVar[Literal["any", "vectors"]] = "any"
+    kinds: ClassVar[frozenset[str]] = frozenset()  # of core it can go on from; empty: any
+
+    normalise: Literal["subject"] | None = "subject"
+    prior: Prior = "source"
+    self_training: bool = False
+
+    def __post_init__(self) -> None:
+        self._one_of("normalise", None, "subject")
+        self._one_of("self_training", False, True)
+        if isinstance(self.prior, str):
+            self._one_of("prior", "source", "estimate")
+        else:
+            object.__setattr__(self, "prior", check_prior(self.prior, np.size(self.prior)))
+
+    def fit_source(self, source: LabelledSet, seed: int = 0, device: str = "auto", progress: Progress | None = None) -> Model:
+        """See :class:`streamaffect.methods.Method`."""
+        check_classes(source)
+        self._check_shapes(source.shapes)
+        torch_missing()
+        from .model import CoreModel
+        from .training import find_device, seeded
+
+        where = find_device(device)
+        scaling = Scaling.of(source.x)
+        job = Fit(
+            x=standardised(source, scaling, self.normalise),
+            y=source.distribution(source.classes),
+            source=source,
+            seed=seed,
+            device=where,
+            progress=(stage := Stage(progress)),
+        )
+        with seeded(seed, where):
+            core = self._fit(job)
+        stage.done()
+        return CoreModel(self.name, source.shapes, core, scaling, source.classes, self.params())
+
+    def adapt(
+        self,
+        model: Model,
+        source: LabelledSet,
+        target: UnlabelledSet,
+        seed: int = 0,
+        device: str = "auto",
+        budget_s: float | None = None,
+        progress: Progress | None = None,
+        labelled_target: LabelledSet | None = None,
+    ) -> Model:
+        """See :class:`streamaffect.methods.Method`."""
+        started = time.perf_counter()
+        if budget_s is not None and not budget_s > 0:
+            raise ValueError(f"budget_s must be positive, got {budget_s}")
+        incumbent = self._incumbent(model, source, target)
+        check_classes(source)
+        from .training import find_device, seeded
+
+        where = find_device(device)
+        scaling = incumbent.scaling.personal(target) if self.normalise else incumbent.scaling
+        first = 1 - _REFINE if self.self_training else 1.0
+        job = Adaptation(
+            x=standardised(source, incumbent.scaling, self.normalise),
+            y=source.distribution(incumbent.classes),
+            source=source,
+            seed=seed,
+            device=where,
+            progress=(stage := Stage(progress, 0, first)),
+            core=incumbent.core,
+            temperature=incumbent.temperature,
+            target=scaling.apply(target.x),
+            trial=target.trial,
+            few=self._few(labelled_target, incumbent, scaling),
+            prior=self.prior,
+            started=started,
+            budget_s=budget_s and first * budget_s,
+        )
+        with seeded(seed, where):
+            core = self._adapt(job)
+        stage.done()
+        return incumbent.adapted(self.name, self.params(), core, scaling)
+
+    def _fit(self, job: Fit) -> Core:
+        """A core fitted on the source."""
+        raise NotImplementedError
+
+    def _adapt(self, job: Adaptation) -> Core:
+        """A core for the target's person; ``job.core`` stays as it is."""
+        raise NotImplementedError
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Model:
+        torch_missing()
+        from .model import CoreModel
+
+        return CoreModel.restore(config, arrays)
+
+    def params(self) -> dict[str, Any]:
+        """The parameters as JSON takes them."""
+        return {k: v.tolist() if isinstance(v, (np.ndarray, np.generic)) else v for k, v in asdict(self).items()}
+
+    def _incumbent(self, model: Model, source: LabelledSet, target: UnlabelledSet) -> CoreModel:
+        """``model``, checked to be one this method can go on from with these sets."""
+        torch_missing()
+        from .model import CoreModel
+
+        if not isinstance(model, CoreModel) or (self.kinds and model.core.kind not in self.kinds):
+            raise ValueError(f"method {self.name!r} cannot go on from a model of {model.method!r}: fit one by {self.name!r}")
+        if model.params.get("normalise") != self.normalise:
+            raise ValueError(
+                f"the model was fitted with normalise={model.params.get('normalise')!r}: adapt with the same, "
+                f"not {self.normalise!r}"
+            )
+        self._check_shapes(model.views)
+        check_views(source.shapes, model.views, "source")
+        check_views(target.shapes, model.views, "target")
+        return model
+
+    def _few(
+        self,
+        labelled: LabelledSet | None,
+        incumbent: CoreModel,  # noqa: ARG002 - for methods that learn from a few labels
+        scaling: Scaling,  # noqa: ARG002
+    ) -> tuple[dict[str, Float32], Float32] | None:
+        if labelled is None:
+            return None
+        raise ValueError(f"method {self.name!r} takes no labelled_target: 'dynamic' does")
+
+    def _check_shapes(self, shapes: Shapes) -> None:
+        signals = [name for name, shape in shapes.items() if len(shape) != 1]
+        if self.reads == "vectors" and signals:
+            raise ValueError(
+                f"method {self.name!r} reads vector views (k,), not the signal {signals[0]!r} {tuple(shapes[signals[0]])}: "
+                "give features of it, or take 'dynamic', 'helo' or 'amanda'"
+            )
+
+    def _one_of(self, field: str, *values: Any) -> None:
+        value = getattr(self, field)
+        if not any(value is v or (type(value) is type(v) and value == v) for v in values):
+            raise ValueError(f"{field} must be {' or '.join(map(repr, values))}, got {value!r}")
+
+    def _at_least(self, low: int, *fields: str) -> None:
+        for name in fields:
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or int(value) < low:
+                raise ValueError(f"{name} must be an integer from {low} on, got {value!r}")
+
+    def _between(self, low: float, high: float, *fields: str) -> None:
+        for name in fields:
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not low <= float(value) <= high:
+                raise ValueError(f"{name} must lie in [{low}, {high}], got {value!r}")
+
+    def _positive(self, *fields: str) -> None:
+        for name in fields:
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not 0 < float(value) < float("inf"):
+                raise ValueError(f"{name} must be positive, got {value!r}")
+
+
+def torch_missing() -> None:
+    """ImportError that names the extra, where torch is not installed."""
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise ImportError("learning needs torch: pip install 'streamaffect[adapt]'") from error
