@@ -1,0 +1,132 @@
+"""Transfer component analysis: directions of large variance along which source and target means agree. numpy, scipy.
+
+Pan, Tsang, Kwok and Yang, IEEE TNN 2011, eq. 5 to 8: the leading solutions of ``K H K v = w (K M K + lambda I) v`` with
+``M = e e' / |e|^2``, ``e = [1/n; -1/m]``, H the centring matrix. M has rank one, so that both systems are solved without
+forming it: with ``u = K e / |e|`` the right-hand matrix is ``lambda I + u u'``, whose powers are known in closed form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .contract import Float64
+
+Rows = npt.NDArray[Any]
+
+_BLOCK = 64  # columns of a Krylov block: wide enough that a product costs arithmetic, not memory traffic
+_SMALL = 400  # kernel matrices up to this size are decomposed whole
+_EXACT = 1e-10  # residual of an eigenpair, relative to the largest eigenvalue
+
+
+def unit(rows: Rows) -> Rows:
+    """Rows scaled to length 1; rows of zeros stay."""
+    length = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+    scaled: Rows = rows / np.where(length > 0, length, 1)
+    return scaled
+
+
+def tca_linear(source: Rows, target: Rows, d: int, ridge: float = 1.0) -> Float64:
+    """W (D, min(d, D)), unit columns, best first: ``rows @ W`` are the components. Cost O((n + m) D^2 + D^3).
+
+    The primal form (kernel ``x . y``): ``Xc' Xc v = w (u u' + ridge I) v`` with u the difference of the means over
+    ``sqrt(1/n + 1/m)``. As all of TCA it has a scale: give rows of length about 1 (:func:`unit`) for ``ridge=1``.
+    """
+    from scipy.linalg import eigh
+
+    n, m = len(source), len(target)
+    rows = np.concatenate([source, target]).astype(np.float64)
+    u = (rows[:n].mean(0) - rows[n:].mean(0)) / np.sqrt(1 / n + 1 / m)
+    centred = rows - rows.mean(0)
+    size = rows.shape[1]
+    last = [max(0, size - d), size - 1]
+    vectors: Float64 = eigh(centred.T @ centred, np.outer(u, u) + ridge * np.eye(size), subset_by_index=last)[1][:, ::-1]
+    return vectors / np.linalg.norm(vectors, axis=0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KernelComponents:
+    """``rbf(rows, support) @ coefficients``: components of any row. ``support`` (N, D), ``coefficients`` (N, d)."""
+
+    support: Rows
+    coefficients: Float64
+    gamma: float
+
+    def __call__(self, rows: Rows) -> Float64:
+        components: Float64 = rbf(rows, self.support, self.gamma) @ self.coefficients
+        return components
+
+
+def tca_rbf(source: Rows, target: Rows, d: int, gamma: float = 0.5, ridge: float = 1.0) -> KernelComponents:
+    """Kernel TCA with ``exp(-gamma |a - b|^2)``: coefficients with unit columns, best first, at most N - 1 of them.
+
+    With ``R = (lambda I + u u')^-1/2 = lambda^-1/2 (I - c u u' / |u|^2)``, ``c = 1 - (1 + |u|^2 / lambda)^-1/2``, the
+    problem is the symmetric ``(R K H K R) w = s w``, ``v = R w``: products with K alone, by block Lanczos.
+    """
+    n, m = len(source), len(target)
+    rows = np.concatenate([source, target])
+    K = rbf(rows, rows, gamma)
+    u = (K[:, :n].mean(1) - K[:, n:].mean(1)) / np.sqrt(1 / n + 1 / m)
+    squared = float(u @ u)
+    shrink = (1 - (1 + squared / ridge) ** -0.5) / squared if squared > 0 else 0.0
+
+    def root(v: Float64) -> Float64:
+        scaled: Float64 = (v - np.outer(shrink * u, u @ v)) / np.sqrt(ridge)
+        return scaled
+
+    def operator(v: Float64) -> Float64:
+        y = K @ root(v)
+        return root(K @ (y - y.mean(0)))
+
+    vectors = root(leading(operator, n + m, min(d, n + m - 1)))
+    return KernelComponents(rows, vectors / np.linalg.norm(vectors, axis=0), gamma)
+
+
+def pca(rows: Rows, d: int) -> Float64:
+    """W (D, min(d, D)): orthonormal directions of largest variance, best first."""
+    from scipy.linalg import eigh
+
+    centred = rows.astype(np.float64) - rows.mean(0, dtype=np.float64)
+    size = centred.shape[1]
+    vectors: Float64 = eigh(centred.T @ centred, subset_by_index=[max(0, size - d), size - 1])[1][:, ::-1]
+    return vectors
+
+
+def rbf(a: Rows, b: Rows, gamma: float) -> Float64:
+    """(len(a), len(b)) of ``exp(-gamma |a_i - b_j|^2)``, one matrix in memory."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    K: Float64 = a @ (2 * gamma * b.T)
+    K -= gamma * np.einsum("ij,ij->i", a, a)[:, None]
+    K -= gamma * np.einsum("ij,ij->i", b, b)
+    np.minimum(K, 0, out=K)
+    return np.exp(K, out=K)
+
+
+def leading(operator: Any, size: int, d: int) -> Float64:
+    """(size, d) eigenvectors of the d largest eigenvalues of a symmetric positive ``operator(columns) -> columns``.
+
+    Block Lanczos with full reorthogonalisation from a fixed random block, until all d pairs have a residual below 1e-10
+    of the largest eigenvalue; a basis of half the space is reached only by flat spectra, and is then completed.
+    """
+    if size <= max(_SMALL, 2 * d):
+        values = operator(np.eye(size))
+        return np.linalg.eigh((values + values.T) / 2)[1][:, : -d - 1 : -1]
+    block = np.linalg.qr(np.random.default_rng(0).standard_normal((size, _BLOCK)))[0]
+    basis, image = np.empty((size, 0)), np.empty((size, 0))
+    while True:
+        basis = np.concatenate([basis, block], axis=1)
+        image = np.concatenate([image, operator(block)], axis=1)
+        if basis.shape[1] >= d + _BLOCK or basis.shape[1] == size:
+            small = basis.T @ image
+            values, inner = np.linalg.eigh((small + small.T) / 2)
+            inner, values = inner[:, : -d - 1 : -1], values[: -d - 1 : -1]
+            residual = image @ inner - (basis @ inner) * values
+            if basis.shape[1] == size or np.linalg.norm(residual, axis=0).max() <= _EXACT * values[0]:
+                return basis @ inner
+        block = image[:, -_BLOCK:][:, : size - basis.shape[1]]
+        for _ in range(2):  # once is not enough
+            block = block - basis @ (basis.T @ block)
+            block = np.linalg.qr(block)[0]
