@@ -60,7 +60,7 @@ def fold(windows: Windows, recipe: Recipe, method: str, params: Mapping[str, obj
     source = windows.take(windows.subject != subject)
     target = windows.take(windows.subject == subject)
     priors = fit_priors(source, recipe)
-    learner = methods.get(method, **params)
+    learner = methods.get(method, **{"normalise": None, **params})  # the views are normalised before
     taught = training_set(source, priors, recipe, seed)
     model = learner.fit_source(taught, seed=seed)
     guards = methods.held_out(taught, holdout(params), seed)

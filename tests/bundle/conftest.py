@@ -49,7 +49,7 @@ def shipped_bundle(tmp_path_factory: pytest.TempPathFactory, windows: build.Wind
     """Read it, never write it: :func:`base` is a copy for that."""
     priors = build.fit_priors(windows, recipe)
     taught = build.training_set(windows, priors, recipe, 0)
-    model = methods.get("source", epochs=3).fit_source(taught, device="cpu")
+    model = methods.get("source", normalise=None, epochs=3).fit_source(taught, device="cpu")
     return build.build(
         tmp_path_factory.mktemp("models") / "made-up",
         recipe,

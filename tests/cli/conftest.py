@@ -100,7 +100,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, windows: dict[str, np.ndarr
 
     at = np.arange(80)
     y, subject, trial = at % 2, (at // 20).astype(str), (at // 10).astype(str)
-    model = methods.get("source", epochs=2).fit_source(
+    model = methods.get("source", normalise=None, epochs=2).fit_source(
         methods.LabelledSet(x=windows, y=y, subject=subject, trial=trial), device="cpu"
     )
     return build(

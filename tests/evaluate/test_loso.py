@@ -95,7 +95,7 @@ class _Witness:
 
 
 def test_the_stranger_is_nowhere_in_what_is_learned(windows: Windows, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    witness = _Witness(methods.get("source", epochs=2))
+    witness = _Witness(methods.get("source", normalise=None, epochs=2))
     monkeypatch.setattr(loso.methods, "get", lambda *_, **__: witness)
     loso.fold(windows, recipe, "source", {}, 0, STRANGER)
     fitted, *remembered = witness.learned
@@ -110,7 +110,7 @@ def test_the_stranger_s_signals_change_nothing_that_is_learned(
     windows: Windows, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def learned(w: Windows) -> set[bytes]:
-        witness = _Witness(methods.get("source", epochs=1))
+        witness = _Witness(methods.get("source", normalise=None, epochs=1))
         monkeypatch.setattr(loso.methods, "get", lambda *_, **__: witness)
         loso.fold(w, recipe, "source", {}, 0, STRANGER)
         return {known.x["eeg.de"].tobytes() + known.y.tobytes() for known in witness.learned}
