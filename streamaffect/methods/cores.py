@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 _KINDS = {
+    "amanda": "amanda_network:AmandaNetwork",
+    "mlp": "mlp:MLP",
     "network": "networks:Network",
 }
 

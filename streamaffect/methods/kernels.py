@@ -25,7 +25,7 @@ def gram(rows: Tensor, kernel: str = "gaussian", sigma: float = 10.0) -> Tensor:
     ``'multi'``: mean of five, exp(-d2 / (h 2^e)), e = -2..2, h the mean d2 of the batch: one exp for the widest, the
     others by repeated squaring. Bandwidths from data carry no gradient.
     """
-    K: Tensor = _Gram.apply(rows, kernel, sigma)
+    K: Tensor = _Gram.apply(rows, kernel, sigma)  # type: ignore[no-untyped-call]
     return K
 
 
@@ -52,8 +52,8 @@ class _Gram(torch.autograd.Function):
         return K
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         x, slope = ctx.saved_tensors
         A = grad * slope
         A = A + A.T

@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from .cores import Core
 
-class MLP(nn.Module):
+
+class MLP(Core):
     """sum(``widths``) -> 64 -> 64, ReLU and ``dropout`` after each, and a classifier 64 -> 32 -> ``classes``.
 
     The paper gives the extractor (310-64-64, dropout 0.25) and not the classifier: 64-32-C with dropout 0.5 is its

@@ -19,7 +19,11 @@ from .state import read_state
 GROUP = "streamaffect.methods"
 
 _BUILT_IN = {
+    "amanda": "amanda:Amanda",
+    "dan": "dan:DAN",
+    "dann": "dann:DANN",
     "dynamic": "dynamic:Dynamic",
+    "sdcnet": "sdcnet:SDCNet",
     "source": "source:Source",
 }
 
