@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 _KINDS = {
     "amanda": "amanda_network:AmandaNetwork",
+    "helo": "helo_network:HeloNetwork",
     "mlp": "mlp:MLP",
     "network": "networks:Network",
 }

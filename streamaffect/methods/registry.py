@@ -23,6 +23,7 @@ _BUILT_IN = {
     "dan": "dan:DAN",
     "dann": "dann:DANN",
     "dynamic": "dynamic:Dynamic",
+    "helo": "helo:HeLo",
     "sdcnet": "sdcnet:SDCNet",
     "source": "source:Source",
 }

@@ -1,0 +1,124 @@
+"""What HeLo minimises, at the fit and when it adapts. torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor
+
+from . import transport
+from .cores import Core
+from .helo_network import HeloNetwork
+from .holdout import split
+from .jobs import Adaptation, Fit
+from .kernels import gram, mmd
+from .loop import LoopSettings, adapt_core, rows_of
+from .marginals import class_ratio, shares
+from .training import FitSettings, Rows, fit
+
+if TYPE_CHECKING:
+    from .helo import HeLo
+
+Terms = dict[str, Tensor | float]
+
+
+def fitted(core: HeloNetwork, job: Fit, params: HeLo) -> HeloNetwork:
+    """``core`` fitted on the job's source, by the correlation of the labels that it is trained on."""
+    train, _ = split(job.source, params.holdout, job.seed)
+    core.correlation.copy_(cosines(smooth(torch.as_tensor(job.y[train], dtype=torch.float64), params.smoothing)))
+    s = FitSettings(
+        params.epochs, params.batch_size, params.lr, params.weight_decay,
+        params.patience, params.holdout, 0.0, params.view_dropout, params.lead,
+    )  # fmt: skip
+    objective = SourceLoss(params, job)
+
+    def loss(_: Core, batch: Rows, keep: Tensor) -> Tensor:
+        logits, cost = core.answer(batch.views, keep)[1:]
+        return objective(core, batch, logits, cost)[0]
+
+    fit(core, job, s, loss)
+    return core
+
+
+def adapted(job: Adaptation, params: HeLo) -> Core:
+    """The core that goes on from ``job.core`` with its fused representation aligned."""
+    settings = LoopSettings(
+        epochs=params.adapt_epochs,
+        batch_size=params.batch_size,
+        lr=params.adapt_lr,
+        weight_decay=params.weight_decay,
+        holdout=params.holdout,
+        slack=params.slack,
+    )
+    return adapt_core(job, _Alignment(job, params), settings)
+
+
+class SourceLoss:
+    """Eq. 10 with its weights: ``KL(L || L^) + cc_weight mean (M^L - M^gt)^2 + wd_weight <T, cost>``.
+
+    Windows of class labels weigh so that the classes count alike; distributions all weigh the same.
+    """
+
+    def __init__(self, params: HeLo, job: Fit) -> None:
+        self.params = params
+        self.balanced = job.source.y.ndim == 1
+
+    def __call__(self, core: HeloNetwork, batch: Rows, logits: Tensor, cost: Tensor) -> tuple[Tensor, Terms]:
+        params = self.params
+        weight = batch.weight if self.balanced else torch.ones_like(batch.weight)
+        kl = divergence(logits, batch.y, weight, params.smoothing)
+        loss, terms = kl, Terms({"kl": kl})
+        if (likeness := core.label_likeness()) is not None and params.cc_weight:
+            wanted = core.correlation if params.correlation == "source" else cosines(smooth(batch.y, params.smoothing))
+            cc = (likeness - wanted).square().mean()
+            terms["cc"], loss = cc, loss + params.cc_weight * cc
+        if params.wd_weight:
+            terms["wd"], loss = cost.mean(), loss + params.wd_weight * cost.mean()
+        return loss, terms
+
+
+class _Alignment:
+    """The source loss, and between source and target embeddings the MMD or the Sinkhorn divergence."""
+
+    def __init__(self, job: Adaptation, params: HeLo) -> None:
+        self.job, self.params = job, params
+        self.source, self.target = rows_of(job)
+        self.ratio = torch.ones(job.classes, device=job.device)
+        self.of_source = SourceLoss(params, job)
+
+    def renew(self, core: Core, p: float) -> None:  # noqa: ARG002 - the same at any progress
+        self.ratio = class_ratio(self.job, core, self.target)
+
+    def loss(self, core: Core, source: Rows, target: Rows, p: float) -> tuple[Tensor, Terms]:  # noqa: ARG002
+        n, m = len(source), len(target)
+        views = [torch.cat(pair) for pair in zip(source.views, target.views, strict=True)]
+        helo = cast(HeloNetwork, core)
+        embedding, logits, cost = helo.answer(views, views[0].new_ones(n + m, len(views)))
+        loss, terms = self.of_source(helo, source, logits[:n], cost[:n])
+        a, b = shares(source.y, self.ratio), logits.new_full((m,), 1 / m)
+        if self.params.align == "mmd":
+            gap = mmd(gram(embedding, "multi"), a, b)
+        else:
+            gap = transport.divergence(embedding[:n], embedding[n:], a, b, self.params.align_eps)
+        return loss + self.params.gamma * gap, {**terms, "gap": gap}
+
+
+def divergence(logits: Tensor, y: Tensor, weight: Tensor, smoothing: float = 0.0) -> Tensor:
+    """``sum_i w_i KL(y_i || softmax(logits_i)) / sum_i w_i`` with ``w_i = y_i . weight``, labels smoothed before."""
+    soft = smooth(y, smoothing)
+    w = y @ weight
+    losses: Tensor = (torch.special.xlogy(soft, soft) - soft * torch.log_softmax(logits, 1)).sum(1)
+    return (w * losses).sum() / w.sum().clamp_min(1e-12)
+
+
+def smooth(y: Tensor, smoothing: float) -> Tensor:
+    """(n, C) labels, each with the share ``smoothing`` of it spread evenly."""
+    return (1 - smoothing) * y + smoothing / y.shape[1]
+
+
+def cosines(y: Tensor) -> Tensor:
+    """M^gt (C, C) of Eq. 7 from a batch (n, C); see :func:`streamaffect.methods.distributions.label_correlation`."""
+    unit = torch.nn.functional.normalize(y, dim=0)
+    off = unit.T @ unit
+    return torch.where(torch.eye(y.shape[1], dtype=torch.bool, device=y.device), 1, off)
