@@ -25,6 +25,7 @@ class DAN(Source):
     """
 
     name: ClassVar[str] = "dan"
+    kinds: ClassVar[frozenset[str]] = frozenset({"network"})
 
     adapt_epochs: int = 10
     adapt_lr: float = 3e-4

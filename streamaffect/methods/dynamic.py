@@ -44,6 +44,7 @@ class Dynamic(Source):
     """
 
     name: ClassVar[str] = "dynamic"
+    kinds: ClassVar[frozenset[str]] = frozenset({"network"})
 
     adapt_epochs: int = 10
     adapt_lr: float = 3e-4

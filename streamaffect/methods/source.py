@@ -21,11 +21,11 @@ class Source(Base):
     are fitted alone, so that signals add to them instead of learning people by heart. ``view_dropout``: the rate at which
     a window's view is left out in training, so that no view dominates and a missing one can be survived.
 
-    ``adapt`` leaves the network as it is: what changes is the standardisation, where ``normalise='subject'``.
+    ``adapt`` leaves the core as it is, of whatever method: what changes is the standardisation, where
+    ``normalise='subject'``.
     """
 
     name: ClassVar[str] = "source"
-    kinds: ClassVar[frozenset[str]] = frozenset({"network"})
 
     epochs: int = 100
     batch_size: int = 128
