@@ -20,7 +20,7 @@ from .cores import Core
 from .networks import ResNet1d
 
 _TRUNK = 128  # channels of ResNet1d's last block
-_TOLERANCE = 1e-4  # of a token's mass, in training; an exported graph does all iterations
+_TOLERANCE = 1e-4  # of a token's mass, while learning; an answer takes all iterations: it must not depend on its batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,11 +151,12 @@ class HeloNetwork(Core):
     def _transport(self, felt: Tensor, known: Tensor, acted: Tensor) -> tuple[Tensor, Tensor]:
         """The barycentric map (1/b_j) sum_i T_ij x_i onto a behaviour view's tokens, and <T, cost>."""
         cost = transport.cosine_cost(felt, acted)
-        a = torch.where(known.any(1, keepdim=True), known, True).to(cost.dtype)  # any mass will do where it is not used
+        a = (known | ~known.any(1, keepdim=True)).to(cost.dtype)  # where there is none, any mass will do: it is not used
         a = a / a.sum(1, keepdim=True)
         b = torch.full_like(cost[:, 0], 1 / cost.shape[2])
         d = self.design
-        T = transport.plan(cost.detach() if d.detach else cost, a, b, d.eps, d.iterations, _TOLERANCE)
+        tolerance = _TOLERANCE if torch.is_grad_enabled() else None
+        T = transport.plan(cost.detach() if d.detach else cost, a, b, d.eps, d.iterations, tolerance)
         return cost.shape[2] * T.mT @ felt, (T * cost).sum((1, 2))
 
 
