@@ -80,7 +80,7 @@ def gather(recordings: Iterable[Recording], recipe: Recipe) -> Windows:
     for recording in recordings:
         extractor = Extractor(recipe.views, {})
         for features in windows_of(recording, extractor, recipe.hop_s):
-            if features.reason is not None:
+            if not features.whole:
                 continue
             start_s = features.t_end_s - recipe.context_s
             inside = [t for t in recording.trials if start_s >= t.start_s - 1e-3 and features.t_end_s <= t.end_s + 1e-3]

@@ -21,10 +21,13 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """The views of one observation. ``plain``: as computed; ``x``: normalised for this person, finite, as the model reads it.
+    """The views of one observation. ``plain``: as computed; ``x``: normalised for this person, as the model reads it.
 
-    ``reason`` says why the window is not to be trusted (``warming_up``, ``coverage``, ``missing_modality``, ``quality``), or
-    None; only windows without one count in the normaliser and the coreset.
+    ``missing``: the modalities that are not to be trusted while others are. Their views are NaN in ``x``, which the model
+    takes for missing, and it answers by the others. ``reason`` says why none is to be trusted, or that one is still
+    ``warming_up`` (else ``coverage``, ``missing_modality``, ``quality``); None where the model may speak.
+    A modality's windows count in the normaliser when it is to be trusted and the model may speak, a window as a whole in
+    coreset and training when it is ``whole``. ``quality`` is None for a modality that is absent.
     """
 
     seq: int
@@ -35,6 +38,12 @@ class Features:
     quality: Mapping[Modality, float | None]
     coverage: float
     reason: str | None
+    missing: frozenset[Modality] = frozenset()
+
+    @property
+    def whole(self) -> bool:
+        """Whether every view is there and to be trusted."""
+        return self.reason is None and not self.missing
 
 
 class Extractor:
@@ -59,14 +68,29 @@ class Extractor:
     def __call__(self, observation: Observation) -> Features:
         plain = {view.key: self._view(view, observation) for view in self.views}
         qualities = {m: self._quality(m, observation) for m in self.context_s()}
-        coverage = min((w.coverage for w in observation.windows.values()), default=0.0)
-        reason = self._reason(observation, plain, qualities)
-        if reason is None:
-            for key, normaliser in self.normalisers.items():
-                normaliser.update(plain[key])
-        # A copy: a view without statistics passes as it is, and `plain` must go on saying what could not be computed.
-        x = {key: np.nan_to_num(self.normalise(key, value)) for key, value in plain.items()}
-        return Features(observation.seq, observation.t_start_s, observation.t_end_s, plain, x, qualities, coverage, reason)
+        reasons = {m: self._reason(m, observation, plain, q) for m, q in qualities.items()}
+        reason = _of_all(reasons)
+        missing = frozenset(m for m, why in reasons.items() if why is not None) if reason is None else frozenset()
+        x = {}
+        for view in self.views:
+            value = plain[view.key]
+            if reason is None and view.modality not in missing and view.key in self.normalisers:
+                self.normalisers[view.key].update(value)
+            normalised = self.normalise(view.key, value)
+            x[view.key] = np.full_like(normalised, np.nan) if view.modality in missing else normalised
+        there = [w.coverage for m, w in observation.windows.items() if m not in missing]
+        absent = {m for m in missing if reasons[m] != "quality"}
+        return Features(
+            observation.seq,
+            observation.t_start_s,
+            observation.t_end_s,
+            plain,
+            x,
+            {m: None if m in absent else q for m, q in qualities.items()},
+            min(there, default=0.0),
+            reason,
+            missing,
+        )
 
     def normalise(self, key: str, x: Float32) -> Float32:
         """View ``key`` (..., k) by the person's statistics as they are now; a view without any passes as it is."""
@@ -89,17 +113,25 @@ class Extractor:
             return 0.0
 
     def _reason(
-        self, observation: Observation, plain: Mapping[str, Float32], qualities: Mapping[Modality, float | None]
+        self, modality: Modality, observation: Observation, plain: Mapping[str, Float32], quality: float | None
     ) -> str | None:
-        if any(q is None for q in qualities.values()):
+        """Why ``modality`` is not to be trusted, or None."""
+        if quality is None:
             return "missing_modality"
-        for view in self.views:
-            window = observation.windows[view.modality].last(view.seconds)
+        views = [view for view in self.views if view.modality is modality]
+        for view in views:
+            window = observation.windows[modality].last(view.seconds)
             if window.coverage < MIN_COVERAGE:
                 return "warming_up" if window.warming_up else "coverage"
-        if any(q is not None and q < USABLE for q in qualities.values()):
-            return "quality"
-        return None if all(np.isfinite(value).all() for value in plain.values()) else "quality"
+        return None if quality >= USABLE and all(np.isfinite(plain[view.key]).all() for view in views) else "quality"
+
+
+def _of_all(reasons: Mapping[Modality, str | None]) -> str | None:
+    """Why to abstain. One modality is enough to speak by, but what is only warming up is waited for."""
+    found = set(reasons.values())
+    if None in found:
+        return "warming_up" if "warming_up" in found else None
+    return next(why for why in ("missing_modality", "warming_up", "coverage", "quality") if why in found)
 
 
 def specs_of(recording: Recording, views: Sequence[View]) -> dict[Modality, StreamSpec]:

@@ -19,6 +19,9 @@ RECENT = 120  # windows the guard looks at
 class Memory:
     """The last ``capacity`` windows that were fit to judge, the oldest dropped.
 
+    Those in which a modality is missing stay out: what is not there cannot be aligned, and where a sensor fell off is no
+    state of the wearer. So a wearer whose sensor is gone for good keeps the model as it is by then.
+
     Views are kept as computed and normalised when they are asked for, by the person's statistics as they are by then: the
     first windows were normalised when little was known of the wearer.
     """
@@ -30,8 +33,8 @@ class Memory:
         return len(self._windows)
 
     def add(self, decision: Decision) -> None:
-        """Remember a window, unless it was not to be trusted."""
-        if decision.reason is None:
+        """Remember a window, unless it was not to be trusted whole."""
+        if decision.whole:
             self._windows.append(dict(decision.features.plain))
 
     def snapshot(self) -> Memory:

@@ -25,6 +25,11 @@ class Decision:
     reason: str | None
 
     @property
+    def whole(self) -> bool:
+        """Whether the model spoke, and every view was there: what adaptation learns from."""
+        return self.reason is None and self.features.whole
+
+    @property
     def label(self) -> str | None:
         return None if self.reason else self.bundle.classes[int(self.probabilities.argmax())]
 
@@ -93,7 +98,7 @@ class River:
         if not (np.isfinite(probabilities).all() and np.isfinite(embedding).all()):
             reason = reason or "model_error"
             probabilities, embedding = np.full_like(probabilities, 1 / probabilities.size), np.zeros_like(embedding)
-        elif any(not np.isfinite(value).all() for value in features.plain.values()):
-            # Nothing was measured: nothing is said, rather than what the model makes of an average person.
+        elif reason is not None and any(not np.isfinite(value).all() for value in features.plain.values()):
+            # Not enough was measured: nothing is said, rather than what the model makes of the rest.
             probabilities = np.full_like(probabilities, 1 / probabilities.size)
         return Decision(features, probabilities, embedding, engine.bundle, reason)

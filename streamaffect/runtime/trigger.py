@@ -109,8 +109,11 @@ class Trigger:
         self._asked, self.failures = True, 0
 
     def look(self, decision: Decision) -> str | None:
-        """Count a decision; returns the reason to adapt now: ``command``, ``coreset_full``, ``drift``, ``interval``."""
-        if decision.reason is not None:
+        """Count a decision; returns the reason to adapt now: ``command``, ``coreset_full``, ``drift``, ``interval``.
+
+        Windows with a modality missing do not count: a sensor that fell off is not drift.
+        """
+        if not decision.whole:
             return None
         self.windows += 1
         self._said.append(int(decision.probabilities.argmax()))

@@ -74,34 +74,76 @@ def test_first_windows_warm_up_and_the_rest_are_trusted(person: Recording) -> No
     assert seen[-1].coverage == 1.0
 
 
+def only(recording: Recording, modality: Modality) -> Recording:
+    return replace(recording, signals=tuple(s for s in recording.signals if s.spec.modality is modality))
+
+
+def play_ecg(recording: Recording, ecg: np.ndarray) -> list[Features]:
+    changed = replace(recording, signals=(replace(only(recording, Modality.ECG).signals[0], samples=ecg),))
+    return list(windows_of(changed, Extractor(VIEWS[:2], {"ecg.hrv": PRIOR}), 5.0))
+
+
 def test_hole_costs_coverage_and_noise_costs_quality(person: Recording) -> None:
     ecg = person.signals[0].samples.copy()
     ecg[:, 40 * 256 : 52 * 256] = np.nan
-    seen = {round(f.t_end_s): f for f in play(person, ecg=ecg)}
+    seen = {round(f.t_end_s): f for f in play_ecg(person, ecg)}
     assert seen[40].reason is None
     assert seen[50].reason == "coverage"
     assert np.isfinite(seen[50].x["ecg.hrv"]).all()
     noise = np.random.default_rng(0).normal(0, 100, ecg.shape).astype(np.float32)
-    assert {f.reason for f in play(person, ecg=noise)[6:]} == {"quality"}
+    assert {f.reason for f in play_ecg(person, noise)[6:]} == {"quality"}
+
+
+def test_one_modality_in_a_hole_is_missing_and_the_other_speaks(person: Recording) -> None:
+    ecg = person.signals[0].samples.copy()
+    ecg[:, 35 * 256 : 45 * 256] = np.nan
+    whole = {round(f.t_end_s): f for f in play(person)}
+    seen = {round(f.t_end_s): f for f in play(person, ecg=ecg)}
+    assert seen[35].whole
+    hole = seen[50]
+    assert (hole.reason, hole.missing, hole.whole) == (None, {Modality.ECG}, False)
+    assert all(np.isnan(hole.x[key]).all() for key in ("ecg.raw", "ecg.hrv"))
+    assert np.array_equal(hole.x["eeg.de"], whole[50].x["eeg.de"])
+    assert hole.quality == {Modality.ECG: None, Modality.EEG: 1.0}
+    assert hole.coverage == 1.0  # of what counts
+    assert seen[65].missing == {Modality.ECG}  # 20 of 30 s
+    assert seen[70].whole  # 25: it counts again
+
+
+def test_one_modality_of_poor_quality_is_missing_and_says_how_poor(person: Recording) -> None:
+    noise = np.random.default_rng(0).normal(0, 100, person.signals[0].samples.shape).astype(np.float32)
+    for features in play(person, ecg=noise)[6:]:
+        assert (features.reason, features.missing) == (None, {Modality.ECG})
+        assert 0 <= features.quality[Modality.ECG] < 0.5
+
+
+def test_all_modalities_in_a_hole_abstain(person: Recording) -> None:
+    gone = {str(s.spec.modality): s.samples.copy() for s in person.signals}
+    for samples in gone.values():
+        samples[:, 35 * 256 : 45 * 256] = np.nan
+    seen = {round(f.t_end_s): f for f in play(person, **gone)}
+    assert (seen[45].reason, seen[45].missing) == ("missing_modality", frozenset())  # the EEG's 4 s are all hole
+    assert seen[70].whole
 
 
 def test_untrusted_windows_do_not_count_in_the_statistics(person: Recording) -> None:
     ecg = person.signals[0].samples.copy()
     ecg[:, 40 * 256 :] = np.random.default_rng(0).normal(0, 100, (1, ecg.shape[1] - 40 * 256))
     changed = tuple(replace(s, samples=ecg) if s.spec.modality is Modality.ECG else s for s in person.signals)
-    extractor = Extractor(VIEWS, {"ecg.hrv": PRIOR})
+    eeg = Prior(np.zeros(15), np.ones(15), np.ones(15))
+    extractor = Extractor(VIEWS, {"ecg.hrv": PRIOR, "eeg.de": eeg})
     seen = list(windows_of(replace(person, signals=changed), extractor, 5.0))
-    assert extractor.normalisers["ecg.hrv"].n == sum(f.reason is None for f in seen) < len(seen) - 4
+    assert extractor.normalisers["ecg.hrv"].n == sum(f.whole for f in seen) < len(seen) - 4
+    assert extractor.normalisers["eeg.de"].n == sum(f.reason is None for f in seen) > sum(f.whole for f in seen)
 
 
-def test_what_could_not_be_computed_stays_nan_in_plain_and_is_zero_for_the_model(person: Recording) -> None:
+def test_what_could_not_be_computed_is_missing_to_the_model(person: Recording) -> None:
     flat = np.zeros_like(person.signals[0].samples)
-    last = play(person, ecg=flat)[-1]
+    last = play_ecg(person, flat)[-1]
     assert last.reason == "quality"
-    assert np.isnan(last.plain["ecg.raw"]).all()
-    assert np.isnan(last.plain["ecg.hrv"]).all()
-    assert not last.x["ecg.raw"].any()
-    assert np.isfinite(last.x["ecg.hrv"]).all()
+    for key in ("ecg.raw", "ecg.hrv"):
+        assert np.isnan(last.plain[key]).all()
+        assert np.isnan(last.x[key]).any()
 
 
 def test_missing_modality_is_named(person: Recording) -> None:
@@ -113,9 +155,11 @@ def test_missing_modality_is_named(person: Recording) -> None:
     for modality, chunk in chunks_of(person, {Modality.ECG: specs[Modality.ECG]}, 5.0):
         observations.extend(windower.push(modality, chunk)[0])
     features = extractor(observations[-1])
-    assert features.reason == "missing_modality"
+    assert (features.reason, features.missing) == (None, {Modality.EEG})
     assert features.quality[Modality.EEG] is None
     assert np.isnan(features.plain["eeg.de"]).all()
+    first = Extractor(VIEWS, {})(observations[0])
+    assert first.reason == "missing_modality"  # the ECG is only warming up
 
 
 def test_quality_that_raises_abstains(person: Recording, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,11 @@ import pytest
 from streamaffect.runtime.trigger import SEEN, Drift, Schedule, Trigger
 
 
-def window(k: int, *, embedding=0.0, entropy=0.5, reason=None, load=None):
+def window(k: int, *, embedding=0.0, entropy=0.5, whole=True, load=None):
     """Window ``k`` of a 5 s hop, every other one of the second class; embeddings scatter by 1 around ``embedding``."""
     rng = np.random.default_rng(k)
     return SimpleNamespace(
-        reason=reason,
+        whole=whole,
         embedding=(embedding + rng.normal(size=8)).astype(np.float32),
         entropy=entropy,
         probabilities=np.array([0.2, 0.8] if (k % 2 if load is None else load) else [0.8, 0.2], np.float32),
@@ -44,7 +44,7 @@ def test_a_sender_whose_clock_went_back_is_not_waited_for():
 
 def test_windows_that_abstain_do_not_count():
     trigger = Trigger(Schedule(first=10, interval_s=None))
-    assert fired(trigger, [window(k, reason="quality" if k % 2 else None, load=k % 4) for k in range(30)]) == [
+    assert fired(trigger, [window(k, whole=k % 2 == 0, load=k % 4) for k in range(30)]) == [
         (18, "coreset_full")
     ]
 
