@@ -11,6 +11,8 @@ from torch import Tensor, nn
 _KINDS = {
     "amanda": "amanda_network:AmandaNetwork",
     "helo": "helo_network:HeloNetwork",
+    "kernel_linear": "linear:KernelLinear",
+    "linear": "linear:Linear",
     "mlp": "mlp:MLP",
     "network": "networks:Network",
 }

@@ -20,12 +20,15 @@ GROUP = "streamaffect.methods"
 
 _BUILT_IN = {
     "amanda": "amanda:Amanda",
+    "coral": "coral:Coral",
     "dan": "dan:DAN",
     "dann": "dann:DANN",
     "dynamic": "dynamic:Dynamic",
     "helo": "helo:HeLo",
     "sdcnet": "sdcnet:SDCNet",
     "source": "source:Source",
+    "tca": "components:TCA",
+    "zscore": "zscore:ZScore",
 }
 
 
