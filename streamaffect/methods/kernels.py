@@ -30,25 +30,13 @@ def gram(rows: Tensor, kernel: str = "gaussian", sigma: float = 10.0) -> Tensor:
 
 
 class _Gram(torch.autograd.Function):
-    """K and its slope dK/dd2 in one go: the way back is then two products, whatever the number of bandwidths."""
+    """K and its slope in one go: the way back is then two products, whatever the number of bandwidths."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, kernel: str, sigma: float) -> Tensor:
         x = rows - rows.mean(0)  # distances do not change; their rounding shrinks
-        squares = x.square().sum(1, keepdim=True)
-        h = _bandwidth(x, squares, kernel, sigma)
-        one = torch.ones_like(squares)
-        left, right = torch.cat([2 / h * x, squares / -h, one], 1), torch.cat([x, one, squares / -h], 1)
-        term = (left @ right.T).clamp_max_(0).exp_()  # exp(-d2 / h), the distances never written down
-        K, slope, count = term, term, 1
-        if kernel == "multi":
-            K, slope, count = term.clone(), term.clone(), BANDWIDTHS
-            for power in range(1, BANDWIDTHS):
-                K += term.square_()
-                slope.add_(term, alpha=2.0**power)
-            K /= count
+        K, slope, ctx.scale = _evaluate(x, kernel, sigma)
         ctx.save_for_backward(x, slope)
-        ctx.scale = -2 / (h * count)
         return K
 
     @staticmethod
@@ -57,7 +45,54 @@ class _Gram(torch.autograd.Function):
         x, slope = ctx.saved_tensors
         A = grad * slope
         A = A + A.T
-        return ctx.scale * (A.sum(1, keepdim=True) * x - A @ x), None, None
+        return 2 * ctx.scale * (A.sum(1, keepdim=True) * x - A @ x), None, None
+
+
+@torch.no_grad()
+def discrepancies(rows: Tensor, V: Tensor, scale: Tensor, kernel: str = "multi", sigma: float = 10.0) -> tuple[Tensor, Tensor]:
+    """``quadratic(gram(rows), V)`` (columns,), and the gradient (N, d) by the rows of its sum weighted by ``scale`` (columns,).
+
+    The gradient by K is the symmetric ``V diag(scale) V'``: two products, no graph.
+    """
+    x = rows - rows.mean(0)
+    K, slope, factor = _evaluate(x, kernel, sigma)
+    A = ((V * scale) @ V.T).mul_(slope)
+    return quadratic(K, V), (A.sum(1, keepdim=True) * x).sub_(A @ x).mul_(4 * factor)
+
+
+def known(value: Tensor, *of: tuple[Tensor, Tensor]) -> Tensor:
+    """``value``, whose gradient is known: ``of`` are tensors and the gradients of ``value`` by them."""
+    tensors, gradients = zip(*of, strict=True)
+    loss: Tensor = _Known.apply(value, gradients, *tensors)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _Known(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, gradients: tuple[Tensor, ...], *tensors: Tensor) -> Tensor:  # noqa: ARG004
+        ctx.save_for_backward(*gradients)
+        return value.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        return None, None, *(grad * gradient for gradient in ctx.saved_tensors)
+
+
+def _evaluate(x: Tensor, kernel: str, sigma: float) -> tuple[Tensor, Tensor, float]:
+    """K (N, N), and slope (N, N) and scale with ``dK/dd2 = scale slope``, of centred ``x`` (N, d)."""
+    squares = x.square().sum(1, keepdim=True)
+    h = _bandwidth(x, squares, kernel, sigma)
+    one = torch.ones_like(squares)
+    left, right = torch.cat([2 / h * x, squares / -h, one], 1), torch.cat([x, one, squares / -h], 1)
+    term = (left @ right.T).clamp_max_(0).exp_()  # exp(-d2 / h), the distances never written down
+    if kernel != "multi":
+        return term, term, -1 / h
+    K, slope = term.clone(), term.clone()
+    for power in range(1, BANDWIDTHS):
+        K += term.square_()
+        slope.add_(term, alpha=2.0**power)
+    return K.div_(BANDWIDTHS), slope, -1 / (h * BANDWIDTHS)
 
 
 def _bandwidth(x: Tensor, squares: Tensor, kernel: str, sigma: float) -> float:

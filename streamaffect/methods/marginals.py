@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 
 from .cores import Core
 from .jobs import Adaptation
-from .kernels import BANDWIDTHS, gram, mmd
+from .kernels import BANDWIDTHS, discrepancies, known
 from .loop import rows_of
 from .networks import EMBEDDING
 from .training import Rows, cross_entropy, predict
@@ -67,7 +67,9 @@ class DeepAlignment(MarginalObjective):
 
     def discrepancy(self, embedding: Tensor, weight: Tensor, p: float) -> tuple[Tensor, Terms]:  # noqa: ARG002
         m = len(embedding) - len(weight)
-        gap = BANDWIDTHS * mmd(gram(embedding, "multi"), weight, weight.new_full((m,), 1 / m))
+        V = torch.cat([weight, weight.new_full((m,), -1 / m)])[:, None]
+        squares, gradient = discrepancies(embedding, V, V.new_full((1,), BANDWIDTHS))
+        gap = known(BANDWIDTHS * squares[0], (embedding, gradient))
         return gap, {"mmd": gap}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,11 +11,11 @@ from torch import Tensor
 
 from .cores import Core
 from .jobs import Adaptation
-from .kernels import BANDWIDTHS, conditional_weights, gram, quadratic
-from .marginals import class_ratio, shares
-from .similarity import self_inferred, similarities, supervised, thresholds
+from .kernels import BANDWIDTHS, conditional_weights, discrepancies, known
+from .marginals import Terms, class_ratio, shares
+from .similarity import self_inferred, supervised, thresholds
 from .ssmix import MixedRows
-from .training import Rows, balanced, cross_entropy
+from .training import Rows, balanced
 
 if TYPE_CHECKING:
     from .sdcnet import SDCNet
@@ -52,41 +51,65 @@ class SDCObjective:
                 rows.remix(self._rng, self.params.mix_alpha)
         self._ratio = class_ratio(self.job, core, self.target)
 
-    def loss(self, core: Core, source: Rows, target: Rows, p: float) -> tuple[Tensor, Mapping[str, Tensor | float]]:
-        n, params = len(source), self.params
+    def loss(self, core: Core, source: Rows, target: Rows, p: float) -> tuple[Tensor, Terms]:
         views = [torch.cat(pair) for pair in zip(source.views, target.views, strict=True)]
         embedding, logits = core(views, views[0].new_ones(len(views[0]), len(views)))
-        probabilities = torch.softmax(logits / self.job.temperature, 1)
-        ce = cross_entropy(logits[:n], source.y, source.weight)
-        weights = self._weights(float(ce.detach()), p)
-        loss, terms = self._discrepancies(embedding, source.y, probabilities[n:].detach(), weights, p)
+        with torch.no_grad():
+            value, terms, *gradients = self._parts(embedding, logits, source, p)
+        return known(logits.new_tensor(value), *zip((embedding, logits), gradients, strict=True)), terms
+
+    def _parts(
+        self, embedding: Tensor, logits: Tensor, source: Rows, p: float
+    ) -> tuple[float, dict[str, Tensor | float], Tensor, Tensor]:
+        """Eq. 27, its terms, and its gradients by ``embedding`` and ``logits``, of which the source's rows come first.
+
+        A batch is so small that the time goes into the number of operations: no graph is kept of these.
+        """
+        params, n = self.params, len(source)
+        ce, by_logits = _cross_entropy(logits, source)
+        weights = self._weights(ce, p)
+        P = torch.softmax(logits / self.job.temperature, 1)
+        whole, local, by_embedding = self._discrepancies(embedding, source.y, P[n:], weights, p)
+        value = ce + weights.alpha * whole + weights.beta * local
+        terms: Terms = {"source_ce": ce, "mmd": whole, "cmmd": local, **weights._asdict()}
+        halved = params.space == "embedding"
+        rows = embedding if halved else P
+        by_rows = torch.zeros_like(rows)
         if params.similarity_source and weights.beta:
-            S = similarities(embedding[:n], probabilities[:n], params.space)
-            terms["pairs_source"] = supervised(S, source.y)
-            loss = loss + weights.beta * terms["pairs_source"]
+            cost, by_rows[:n] = supervised(rows[:n], source.y.argmax(1), halved=halved)
+            by_rows[:n] *= weights.beta
+            terms["pairs_source"] = float(cost)
+            value += weights.beta * float(cost)
         if params.similarity_target and weights.target_pairs:
-            S = similarities(embedding[n:], probabilities[n:], params.space)
-            terms["pairs_target"] = self_inferred(S, *thresholds(p, params.upper, params.lower))
-            loss = loss + weights.target_pairs * terms["pairs_target"]
-        return ce + loss, {"source_ce": ce, **terms, **weights._asdict()}
+            cost, by_rows[n:] = self_inferred(rows[n:], *thresholds(p, params.upper, params.lower), halved=halved)
+            by_rows[n:] *= weights.target_pairs
+            terms["pairs_target"] = float(cost)
+            value += weights.target_pairs * float(cost)
+        if halved:
+            by_embedding += by_rows
+        else:  # through the softmax
+            by_logits += P * (by_rows - (by_rows * P).sum(1, keepdim=True)) / self.job.temperature
+        return value, terms, by_embedding, by_logits
 
     def _discrepancies(
-        self, embedding: Tensor, y: Tensor, probabilities: Tensor, weights: Weights, p: float
-    ) -> tuple[Tensor, dict[str, Tensor | float]]:
-        """``alpha MMD + beta CMMD`` by one Gram matrix and one product, and both by name; the kernels are summed (Eq. 12)."""
-        params, conditional = self.params, self.params.cmmd and weights.beta > 0
-        columns, classes = [], y.new_ones(())
-        if params.mmd:
-            columns.append(self._marginal(y, len(probabilities)))
-        if conditional:
-            V, classes = conditional_weights(y, self._pseudo(probabilities, p), params.ridge)
+        self, embedding: Tensor, y: Tensor, P: Tensor, weights: Weights, p: float
+    ) -> tuple[float, float, Tensor]:
+        """MMD, CMMD, and the gradient of ``alpha MMD + beta CMMD``: one Gram matrix, of kernels that are summed (Eq. 12)."""
+        columns, scales = [], []
+        if self.params.mmd:
+            columns.append(self._marginal(y, len(P)))
+            scales.append(weights.alpha * BANDWIDTHS)
+        if self.params.cmmd and weights.beta:
+            V, classes = conditional_weights(y, self._pseudo(P, p), self.params.ridge)
             columns.append(V)
+            scales += [weights.beta * BANDWIDTHS / float(classes)] * V.shape[1]
         if not columns:
-            return embedding.new_zeros(()), {}
-        squares = BANDWIDTHS * quadratic(gram(embedding, "multi"), torch.cat(columns, 1))
-        first = int(params.mmd)
-        whole, local = squares[:first].sum(), squares[first:].sum() / classes
-        return weights.alpha * whole + weights.beta * local, {"mmd": whole, "cmmd": local}
+            return 0.0, 0.0, torch.zeros_like(embedding)
+        squares, gradient = discrepancies(embedding, torch.cat(columns, 1), embedding.new_tensor(scales))
+        of = squares.tolist()
+        whole = BANDWIDTHS * of.pop(0) if self.params.mmd else 0.0
+        local = BANDWIDTHS * sum(of) / float(classes) if of else 0.0
+        return whole, local, gradient
 
     def _marginal(self, y: Tensor, m: int) -> Tensor:
         """e_0 (n + m, 1): source windows weighted by ``q_y / p_y``, target windows alike."""
@@ -105,3 +128,14 @@ class SDCObjective:
         self._ce = ce if self._ce is None else params.ce_memory * self._ce + (1 - params.ce_memory) * ce
         beta = 1.0 if self._ce < params.rho_0 else 0.5 if self._ce < params.rho_1 else 0.0
         return Weights(2 / (1 + math.exp(10 * p)), beta, 2 * p)
+
+
+def _cross_entropy(logits: Tensor, source: Rows) -> tuple[float, Tensor]:
+    """``training.cross_entropy`` of the first rows, and its gradient by all logits."""
+    y, n = source.y, len(source)
+    log_p = torch.log_softmax(logits[:n], 1)
+    w = (y @ source.weight)[:, None]
+    w /= w.sum().clamp_min_(1e-12)
+    by_logits = torch.zeros_like(logits)
+    by_logits[:n] = w * (log_p.exp() - y)
+    return -float((w * y * log_p).sum()), by_logits

@@ -1,47 +1,42 @@
 """Dual-domain similarity consistency: pairs of windows are told whether they are alike (SDC-Net, Eq. 22 to 26). torch.
 
-A similarity s in [0, 1] is ``1e-5 + (1 - 2e-5) s`` before the logarithm, which the authors' code guards by
-``log(s + 1e-5)``: the loss is then one fused cross-entropy and stays bounded.
+Similarities S (n, n) in [0, 1] of ``rows`` (n, k) are cosines where the rows are softmax outputs, as in the authors' code,
+and ``(cosine + 1) / 2`` (``halved``) where they are embeddings, the paper's Eq. 23. A window is no pair with itself.
+
+A pair costs ``-log(1e-5 + (1 - 2e-5) t)``, t = S where it is alike and 1 - S where not: the authors' code guards the
+logarithm by ``log(t + 1e-5)``, which at t = 1 is not 0. Loss and gradient by the rows are
+made together: one logarithm a pair, and no graph between the similarities and their mean.
 """
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy, normalize
 
-Space = Literal["softmax", "embedding"]
 _FLOOR = 1e-5
+_TINY = 1e-12
 
 
-def similarities(embedding: Tensor, probabilities: Tensor, space: Space = "softmax") -> Tensor:
-    """(n, n) in [0, 1]: cosines of the softmax outputs, as in the authors' code, or ``(cosine + 1) / 2`` of the
-    embeddings, the paper's Eq. 23."""
-    if space == "softmax":
-        unit = normalize(probabilities)
-        return unit @ unit.T
-    unit = normalize(embedding)
-    return 0.5 * (unit @ unit.T) + 0.5
+@torch.no_grad()
+def supervised(rows: Tensor, labels: Tensor, *, halved: bool = False) -> tuple[Tensor, Tensor]:
+    """L_ps, Eq. 24: the mean cost of the pairs against "of one class" (Eq. 22), and its gradient (n, k).
 
-
-def supervised(S: Tensor, labels: Tensor) -> Tensor:
-    """Eq. 24: mean cross-entropy over the pairs i != j of S (n, n) against "of one class".
-
-    ``labels`` (n, C) distributions; ``y_i . y_j`` is Eq. 22 for one-hot rows and the chance of agreement otherwise.
+    ``labels`` (n,) class indices.
     """
-    return _pairs(S, (labels @ labels.T).clamp_max(1), torch.ones_like(S))
+    unit, S = _similarities(rows, halved)
+    alike = labels[:, None] == labels
+    return _cost(rows, unit, S, alike, torch.ones_like(alike), halved)
 
 
-def self_inferred(S: Tensor, upper: float, lower: float) -> Tensor:
-    """Eq. 26: the same against the pairs' own verdict, 1 from ``upper`` on, 0 below ``lower``; the pairs between are out.
+@torch.no_grad()
+def self_inferred(rows: Tensor, upper: float, lower: float, *, halved: bool = False) -> tuple[Tensor, Tensor]:
+    """L_pt, Eq. 26: the mean cost against the pairs' own verdict (Eq. 25), and its gradient (n, k).
 
-    No pair left: a zero that carries (zero) gradient.
+    Alike from ``upper`` on, not alike below ``lower``; the pairs between are out. None left: zeros.
     """
-    verdict = S.detach()
-    alike = (verdict >= upper).to(S.dtype)
-    return _pairs(S, alike, (verdict < lower).to(S.dtype).add_(alike))
+    unit, S = _similarities(rows, halved)
+    alike = S.ge(upper)
+    return _cost(rows, unit, S, alike, alike | S.lt(lower), halved)
 
 
 def thresholds(p: float, upper: float = 0.9, lower: float = 0.5) -> tuple[float, float]:
@@ -50,7 +45,18 @@ def thresholds(p: float, upper: float = 0.9, lower: float = 0.5) -> tuple[float,
     return upper - half * p, lower + half * p
 
 
-def _pairs(S: Tensor, alike: Tensor, weight: Tensor) -> Tensor:
-    weight = weight.fill_diagonal_(0)
-    squeezed = S * (1 - 2 * _FLOOR) + _FLOOR
-    return binary_cross_entropy(squeezed, alike, weight, reduction="sum") / weight.sum().clamp_min(1)
+def _similarities(rows: Tensor, halved: bool) -> tuple[Tensor, Tensor]:
+    unit = rows / rows.norm(dim=1, keepdim=True).clamp_min_(_TINY)
+    S = unit @ unit.T
+    return unit, S.add_(1).div_(2) if halved else S
+
+
+def _cost(rows: Tensor, unit: Tensor, S: Tensor, alike: Tensor, picked: Tensor, halved: bool) -> tuple[Tensor, Tensor]:
+    wanted = S.sub_((~alike).to(S.dtype))  # t where alike, -t where not
+    guarded = wanted.abs().mul_(1 - 2 * _FLOOR).add_(_FLOOR)
+    weight = picked.fill_diagonal_(False).to(S.dtype)
+    weight /= weight.sum().clamp_min_(1)
+    slope = wanted.sign_().mul_(weight).div_(guarded)  # of -loss by S, symmetric
+    by_unit = (slope @ unit).mul_((1 if halved else 2) * (2 * _FLOOR - 1))
+    gradient = (by_unit - (by_unit * unit).sum(1, keepdim=True) * unit).div_(rows.norm(dim=1, keepdim=True).clamp_min_(_TINY))
+    return -(weight * guarded.log_()).sum(), gradient
