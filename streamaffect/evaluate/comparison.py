@@ -47,6 +47,7 @@ class Score:
     """Balanced accuracy of a method's ``column`` on one stranger, and the seconds that adapting took."""
 
     problem: str
+    number: int
     method: str
     column: str
     stranger: str
@@ -95,9 +96,8 @@ def scores(case: Case, method: str, params: Mapping[str, Any], columns: Sequence
 
     def score(column: str, stranger: LabelledSet, model: methods.Model, seconds: float = 0.0) -> None:
         said = model.predict_proba(stranger.x).argmax(axis=1)
-        out.append(
-            Score(case.problem, method, column, str(stranger.subject[0]), balanced_accuracy(stranger.hard(), said), seconds)
-        )
+        right = balanced_accuracy(stranger.hard(), said)
+        out.append(Score(case.problem, case.number, method, column, str(stranger.subject[0]), right, seconds))
 
     if "source-only" in columns:
         plain = methods.get(method, **{**params, "normalise": None}).fit_source(case.source, seed=case.number, device="cpu")
@@ -192,4 +192,4 @@ def holm(p: Sequence[float]) -> list[float]:
     for rank, i in enumerate(finite[np.argsort(values[finite], kind="stable")]):
         running = max(running, min(1.0, float(values[i]) * (len(finite) - rank)))
         out[i] = running
-    return out.tolist()
+    return [float(value) for value in out]
