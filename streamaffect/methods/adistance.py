@@ -111,7 +111,8 @@ class Distances:
 
 
 def _missed(w: Float64, rows: Float64, sign: Float64) -> npt.NDArray[np.bool_]:
-    return (rows @ w[:-1] + w[-1] > 0) != (sign > 0)
+    missed: npt.NDArray[np.bool_] = (rows @ w[:-1] + w[-1] > 0) != (sign > 0)
+    return missed
 
 
 def _wrong(w: Float64, rows: Float64, sign: Float64) -> float:

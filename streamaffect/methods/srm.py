@@ -140,12 +140,14 @@ class _Sparse:
     def __matmul__(self, dense: Tensor) -> Tensor:
         if self._tensor is None:
             return torch.from_numpy(self._csr @ dense.numpy())
-        return torch.sparse.mm(self._tensor, dense)
+        product: Tensor = torch.sparse.mm(self._tensor, dense)
+        return product
 
     def onto(self, dense: Tensor) -> Tensor:
         """``matrix @ dense.T``: on a CPU by blocks of columns that stay in the cache, on all of torch's threads."""
         if self._tensor is not None:
-            return torch.sparse.mm(self._tensor, dense.T)
+            product: Tensor = torch.sparse.mm(self._tensor, dense.T)
+            return product
         rows = dense.numpy()
         out = np.empty_like(rows)
 

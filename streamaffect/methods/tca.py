@@ -29,22 +29,24 @@ def unit(rows: Rows) -> Rows:
     return scaled
 
 
-def tca_linear(source: Rows, target: Rows, d: int, ridge: float = 1.0) -> Float64:
+def tca_linear(source: Rows, target: Rows, d: int, ridge: float = 1.0, weights: Rows | None = None) -> Float64:
     """W (D, min(d, D)), unit columns, best first: ``rows @ W`` are the components. Cost O((n + m) D^2 + D^3).
 
     The primal form (kernel ``x . y``): ``Xc' Xc v = w (u u' + ridge I) v`` with u the difference of the means over
     ``sqrt(1/n + 1/m)``. As all of TCA it has a scale: give rows of length about 1 (:func:`unit`) for ``ridge=1``.
+    ``weights`` (n,) of the source rows in their mean, where the target's classes have other proportions (None: equal).
     """
     from scipy.linalg import eigh
 
     n, m = len(source), len(target)
     rows = np.concatenate([source, target]).astype(np.float64)
-    u = (rows[:n].mean(0) - rows[n:].mean(0)) / np.sqrt(1 / n + 1 / m)
+    u = (np.average(rows[:n], axis=0, weights=weights) - rows[n:].mean(0)) / np.sqrt(1 / n + 1 / m)
     centred = rows - rows.mean(0)
     size = rows.shape[1]
     last = [max(0, size - d), size - 1]
-    vectors: Float64 = eigh(centred.T @ centred, np.outer(u, u) + ridge * np.eye(size), subset_by_index=last)[1][:, ::-1]
-    return vectors / np.linalg.norm(vectors, axis=0)
+    vectors = eigh(centred.T @ centred, np.outer(u, u) + ridge * np.eye(size), subset_by_index=last)[1][:, ::-1]
+    components: Float64 = vectors / np.linalg.norm(vectors, axis=0)
+    return components
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,16 +62,19 @@ class KernelComponents:
         return components
 
 
-def tca_rbf(source: Rows, target: Rows, d: int, gamma: float = 0.5, ridge: float = 1.0) -> KernelComponents:
+def tca_rbf(
+    source: Rows, target: Rows, d: int, gamma: float = 0.5, ridge: float = 1.0, weights: Rows | None = None
+) -> KernelComponents:
     """Kernel TCA with ``exp(-gamma |a - b|^2)``: coefficients with unit columns, best first, at most N - 1 of them.
 
     With ``R = (lambda I + u u')^-1/2 = lambda^-1/2 (I - c u u' / |u|^2)``, ``c = 1 - (1 + |u|^2 / lambda)^-1/2``, the
-    problem is the symmetric ``(R K H K R) w = s w``, ``v = R w``: products with K alone, by block Lanczos.
+    problem is the symmetric ``(R K H K R) w = s w``, ``v = R w``: products with K alone, by block Lanczos. ``weights`` as in
+    :func:`tca_linear`.
     """
     n, m = len(source), len(target)
     rows = np.concatenate([source, target])
     K = rbf(rows, rows, gamma)
-    u = (K[:, :n].mean(1) - K[:, n:].mean(1)) / np.sqrt(1 / n + 1 / m)
+    u = (np.average(K[:, :n], axis=1, weights=weights) - K[:, n:].mean(1)) / np.sqrt(1 / n + 1 / m)
     squared = float(u @ u)
     shrink = (1 - (1 + squared / ridge) ** -0.5) / squared if squared > 0 else 0.0
 
@@ -113,7 +118,8 @@ def leading(operator: Any, size: int, d: int) -> Float64:
     """
     if size <= max(_SMALL, 2 * d):
         values = operator(np.eye(size))
-        return np.linalg.eigh((values + values.T) / 2)[1][:, : -d - 1 : -1]
+        whole: Float64 = np.linalg.eigh((values + values.T) / 2)[1][:, : -d - 1 : -1]
+        return whole
     block = np.linalg.qr(np.random.default_rng(0).standard_normal((size, _BLOCK)))[0]
     basis, image = np.empty((size, 0)), np.empty((size, 0))
     while True:
@@ -125,7 +131,8 @@ def leading(operator: Any, size: int, d: int) -> Float64:
             inner, values = inner[:, : -d - 1 : -1], values[: -d - 1 : -1]
             residual = image @ inner - (basis @ inner) * values
             if basis.shape[1] == size or np.linalg.norm(residual, axis=0).max() <= _EXACT * values[0]:
-                return basis @ inner
+                vectors: Float64 = basis @ inner
+                return vectors
         block = image[:, -_BLOCK:][:, : size - basis.shape[1]]
         for _ in range(2):  # once is not enough
             block = block - basis @ (basis.T @ block)
