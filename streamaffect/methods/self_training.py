@@ -1,8 +1,9 @@
 """Learning from one's own confident answers on the target, behind a gate that needs no labels. torch.
 
 Each round: posteriors of the target's windows, smoothed over their neighbours in time; for every class the most confident
-of them, in the class proportions that are expected (class-balanced self-training, Zou et al., ECCV 2018); the method's own
-``_refine`` learns from these and the source. A round that fails the gate ends it, and what was there before is kept.
+of them, in the class proportions that are expected (class-balanced self-training, Zou et al., ECCV 2018); the method's own ``_refine`` learns
+from these, as hard labels, and from the source. Soft ones only repeat what the model says already, and less surely.
+A round that fails the gate ends it, and what was there before is kept.
 """
 
 from __future__ import annotations
@@ -48,8 +49,9 @@ def refine(job: Adaptation, method: Refines, core: Core) -> Core:
         before = time.perf_counter()
         if before + took > job.deadline:
             break
-        labels = smoothed(_look(job, kept).target, job.trial)
-        candidate = method._refine(job, kept, labels.astype(np.float32), believed(labels, q, share))
+        posterior = smoothed(_look(job, kept).target, job.trial)
+        labels: Float32 = np.eye(job.classes, dtype=np.float32)[posterior.argmax(axis=1)]
+        candidate = method._refine(job, kept, labels, believed(posterior, q, share))
         now = _look(job, candidate)
         reason = refused(start, now, q, job.trial)
         took = time.perf_counter() - before
