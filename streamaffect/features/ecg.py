@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from streamaffect.signals import Float32, Float64, Window
 
@@ -45,22 +46,29 @@ def find_beats(lead: Float32, rate: float) -> Beats:
     found = []
     for span in finite_spans(lead, round(3 * rate)):
         part = np.asarray(lead[span], np.float64)
-        if np.ptp(part) > 1e-6 * max(1.0, float(np.abs(part).max())):
+        flat = int((part != part[0]).argmax())  # its start is left out by the detector, which raises where little follows
+        if part.size - flat > rate and np.ptp(part) > 1e-6 * max(1.0, float(np.abs(part).max())):
             found.append(detect_heartbeats(part, rate) + span.start)
     peaks = np.concatenate(found).astype(np.intp) if found else np.empty(0, np.intp)
     if peaks.size < 3:
         return NO_BEATS
-    half = round(0.12 * rate)
+    trust = shape_trust(lead, peaks, round(0.12 * rate))
+    return NO_BEATS if trust is None else Beats(peaks / rate, trust)
+
+
+def shape_trust(lead: Float32, peaks: npt.NDArray[np.intp], half: int) -> float | None:
+    """Mean correlation, negative ones as 0, of what surrounds each peak by ``half`` samples with the median of them all;
+    None with fewer than three that are whole."""
     inside = peaks[(peaks >= half) & (peaks < lead.size - half)]
     shapes = lead[inside[:, None] + np.arange(-half, half + 1)].astype(np.float64)
     shapes = shapes[np.isfinite(shapes).all(axis=1)]
     if shapes.shape[0] < 3:
-        return NO_BEATS
+        return None
     shapes -= shapes.mean(axis=1, keepdims=True)
     template = np.median(shapes, axis=0)
     norms = np.linalg.norm(shapes, axis=1) * np.linalg.norm(template)
     correlation = shapes @ template / np.where(norms > 0, norms, np.inf)
-    return Beats(peaks / rate, float(np.clip(correlation, 0.0, 1.0).mean()))
+    return float(np.clip(correlation, 0.0, 1.0).mean())
 
 
 def intervals(beats: Beats) -> tuple[Float64, Float64]:

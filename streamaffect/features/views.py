@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 
 import numpy as np
 
-from streamaffect.features import ecg, eeg
+from streamaffect.features import ecg, eda, eeg, ppg
 from streamaffect.signals import Float32, Modality, Window
 
 Params = Mapping[str, float | str | list[str]]
@@ -94,7 +94,25 @@ def eeg_de(*, channels: list[str], seconds: float = 4.0, reference: str = "avera
     return View("eeg.de/1", params, Modality.EEG, seconds, (len(names),), names, compute)
 
 
-FACTORIES: dict[str, Callable[..., View]] = {"ecg.raw/1": ecg_raw, "ecg.hrv/1": ecg_hrv, "eeg.de/1": eeg_de}
+def eda_stats(*, seconds: float = 30.0) -> View:
+    """``eda.stats/1`` (5,): level, slope and responses of the skin conductance."""
+    params: Params = {"seconds": seconds}
+    return View("eda.stats/1", params, Modality.EDA, seconds, (len(eda.EDA_FEATURES),), eda.EDA_FEATURES, eda.stats)
+
+
+def ppg_pulse(*, seconds: float = 30.0) -> View:
+    """``ppg.pulse/1`` (5,): rate, variability and height of the pulse."""
+    params: Params = {"seconds": seconds}
+    return View("ppg.pulse/1", params, Modality.PPG, seconds, (len(ppg.PULSE_FEATURES),), ppg.PULSE_FEATURES, ppg.pulse)
+
+
+FACTORIES: dict[str, Callable[..., View]] = {
+    "ecg.raw/1": ecg_raw,
+    "ecg.hrv/1": ecg_hrv,
+    "eeg.de/1": eeg_de,
+    "eda.stats/1": eda_stats,
+    "ppg.pulse/1": ppg_pulse,
+}
 
 
 def names() -> list[str]:

@@ -53,6 +53,12 @@ def test_flat_missing_and_all_but_missing_leads_are_worth_nothing(heart: npt.NDA
         assert quality(window(x)) == 0.0
 
 
+def test_a_lead_that_is_flat_until_the_last_moment_is_worth_nothing() -> None:
+    late = np.zeros(N)
+    late[-10:] = 1.0
+    assert quality(window(late)) == 0.0
+
+
 def test_clipping_costs_as_much_as_it_lasts(heart: npt.NDArray[np.float32]) -> None:
     clipped = heart.copy()
     clipped[256:1280] = 5000.0
