@@ -12,6 +12,7 @@ _KINDS = {
     "amanda": "amanda_network:AmandaNetwork",
     "helo": "helo_network:HeloNetwork",
     "kernel_linear": "linear:KernelLinear",
+    "kernel_machine": "kernel_machine:KernelMachine",
     "linear": "linear:Linear",
     "mlp": "mlp:MLP",
     "network": "networks:Network",

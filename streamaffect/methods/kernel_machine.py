@@ -65,7 +65,8 @@ class KernelMachine(Core):
 
 
 def _unit(rows: Tensor) -> Tensor:
-    return rows / torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_min(_SHORT)
+    length: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return rows / length.clamp_min(_SHORT)
 
 
 def compress(z: Float64, beta: Float64, first: Float64, gamma: float, size: int, seed: int) -> tuple[Float64, Float64]:

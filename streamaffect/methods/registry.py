@@ -25,6 +25,7 @@ _BUILT_IN = {
     "dann": "dann:DANN",
     "dynamic": "dynamic:Dynamic",
     "helo": "helo:HeLo",
+    "m3d": "m3d:M3D",
     "sdcnet": "sdcnet:SDCNet",
     "source": "source:Source",
     "tca": "components:TCA",
