@@ -102,18 +102,23 @@ class Pace:
     def __init__(self, total: int, end: float = math.inf, reserve_s: float = 0.0) -> None:
         self.total = total
         self._end = end - reserve_s
-        self._times: list[float] = []
+        self._calls = self._before = 0
+        self._last = self._since = self._slowest = self._mean = 0.0
         self._p = 0.0
 
     def progress(self, step: int) -> float | None:
         """p in [0, 1) of this step, never falling; None when there is no time or step left."""
         now = time.perf_counter()
-        self._times.append(now)
-        took = np.diff(self._times[1:] if len(self._times) > 2 else self._times)  # the first step warms up
-        slowest, mean = (float(took.max()), float(took.mean())) if took.size else (0.0, 0.0)
-        if step >= self.total or now + slowest > self._end:
+        if self._calls in (1, 2):  # the first step warms up: with the second it is forgotten
+            self._since, self._before, self._slowest = self._last, self._calls - 1, 0.0
+        if self._calls:
+            self._slowest = max(self._slowest, now - self._last)
+            self._mean = (now - self._since) / (self._calls - self._before)
+        self._calls, self._last = self._calls + 1, now
+        if step >= self.total or now + self._slowest > self._end:
             return None
-        planned = self.total if self._end == math.inf or not mean else min(self.total, step + (self._end - now) / mean)
+        left = math.inf if self._end == math.inf or not self._mean else (self._end - now) / self._mean
+        planned = min(self.total, step + left)
         self._p = max(self._p, step / max(planned, step + 1))
         return self._p
 

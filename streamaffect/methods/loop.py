@@ -88,7 +88,7 @@ class _Run:
         self.rng = np.random.default_rng(job.seed)
         self.train, held = split(job.source, s.holdout, job.seed)
         self.held = objective.source.take(self.rng.permutation(held)[:_HELD_OUT]) if len(held) else None
-        self.optimiser = torch.optim.Adam(self.core.parameters(), lr=s.lr, weight_decay=s.weight_decay, eps=s.eps)
+        self.optimiser = torch.optim.Adam(self.core.parameters(), lr=s.lr, weight_decay=s.weight_decay, eps=s.eps, fused=True)
         passed = self.train if s.epoch_of == "source" else np.arange(len(objective.target))
         self.passed: Int64 = passed
         self.steps_an_epoch = math.ceil(len(passed) / s.batch_size)

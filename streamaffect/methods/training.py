@@ -91,7 +91,7 @@ def fit(core: Core, job: Fit, s: FitSettings, loss: Loss | None = None, rows: Ca
     train, held = split(job.source, s.holdout, job.seed)
     watch = base.take(held)
     rng = np.random.default_rng(job.seed)
-    optimiser = torch.optim.Adam(core.parameters(), lr=s.lr, weight_decay=s.weight_decay)
+    optimiser = torch.optim.Adam(core.parameters(), lr=s.lr, weight_decay=s.weight_decay, fused=True)
     best, best_loss, waited = snapshot(core), math.inf, 0
     leading = round(s.lead * s.epochs) if len({view.ndim for view in base.views}) == 2 else 0
     for epoch in range(s.epochs):
