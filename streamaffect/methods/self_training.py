@@ -1,9 +1,9 @@
 """Learning from one's own confident answers on the target, behind a gate that needs no labels. torch.
 
 Each round: posteriors of the target's windows, smoothed over their neighbours in time; for every class the most confident
-of them, in the class proportions that are expected (class-balanced self-training, Zou et al., ECCV 2018); the method's own ``_refine`` learns
-from these, as hard labels, and from the source. Soft ones only repeat what the model says already, and less surely.
-A round that fails the gate ends it, and what was there before is kept.
+of them, in the class proportions that are expected (class-balanced self-training, Zou et al., ECCV 2018); the method's
+own ``_refine`` learns from these and from the source. The labels are hard: soft ones only repeat what the model says
+already, and less surely. A round that fails the gate ends it, and what was there before is kept.
 """
 
 from __future__ import annotations
