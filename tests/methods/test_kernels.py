@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from streamaffect.methods.kernels import gram, lmmd, mmd
+from streamaffect.methods.kernels import cmmd, discrepancies, gram, known, lmmd, mmd, quadratic
 
 RNG = np.random.default_rng(0)
 N, M, C, D = 14, 9, 3, 5
@@ -94,3 +94,70 @@ def test_identical_rows_give_a_finite_gradient(name):
     x = torch.ones(6, 3, requires_grad=True)
     mmd(gram(x, name), torch.full((3,), 1 / 3), torch.full((3,), 1 / 3)).backward()
     assert torch.isfinite(x.grad).all()
+
+
+def plain_gram(x, name, sigma=2.0):
+    """By autograd, the bandwidth a constant."""
+    d2 = (x[:, None] - x[None]).square().sum(2)
+    if name == "gaussian":
+        return torch.exp(-d2 / (2 * sigma**2))
+    off = d2.detach()[~torch.eye(len(x), dtype=torch.bool)]
+    if name == "median":
+        return torch.exp(-d2 / off.median())
+    return torch.stack([torch.exp(-d2 / (off.mean() * 2.0**e)) for e in range(-2, 3)]).mean(0)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "median", "multi"])
+def test_gradient_of_the_gram_matrix_is_that_of_autograd(name):
+    x, weight = rows(requires_grad=True), torch.tensor(RNG.normal(size=(N + M, N + M)))  # not symmetric
+    ours, theirs = (torch.autograd.grad((weight * make(x, name, 2.0)).sum(), x)[0] for make in (gram, plain_gram))
+    torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_gradient_of_the_gram_matrix_is_numerical():
+    assert torch.autograd.gradcheck(lambda x: gram(x, "gaussian", 2.0), rows(requires_grad=True))
+
+
+@pytest.mark.parametrize("name", ["gaussian", "median", "multi"])
+def test_discrepancies_and_their_gradient_are_those_of_the_gram_matrix(name):
+    x, V, scale = rows(requires_grad=True), torch.tensor(RNG.normal(size=(N + M, 4))), torch.tensor([1.0, 0.5, 0.0, 2.0])
+    expected = quadratic(plain_gram(x, name), V)
+    squares, gradient = discrepancies(x, V, scale.double(), name, 2.0)
+    torch.testing.assert_close(squares, expected)
+    torch.testing.assert_close(gradient, torch.autograd.grad((scale * expected).sum(), x)[0], rtol=1e-10, atol=1e-12)
+
+
+def test_known_gradients_go_on_to_what_made_the_tensors():
+    x = rows(requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: known((x**3).sum().detach(), (2 * x, (1.5 * x**2).detach())), x)
+
+
+@pytest.mark.parametrize("ridge", [1e-3, 1.0])
+def test_cmmd_is_equation_20_by_inverses(ridge):
+    y, pseudo = np.eye(C)[np.arange(N) % C], np.eye(C)[np.arange(M) % C]
+    pseudo[2] = 0  # a window that is not confident
+    K = kernel_by_loops("multi")
+    s, t = slice(N), slice(N, None)
+    inverse_s, inverse_t = np.linalg.inv(y @ y.T + ridge * np.eye(N)), np.linalg.inv(pseudo @ pseudo.T + ridge * np.eye(M))
+    expected = (
+        np.trace(y @ y.T @ inverse_s @ K[s, s] @ inverse_s)
+        + np.trace(pseudo @ pseudo.T @ inverse_t @ K[t, t] @ inverse_t)
+        - 2 * np.trace(pseudo @ y.T @ inverse_s @ K[s, t] @ inverse_t)
+    )
+    got = C * cmmd(gram(rows(), "multi"), torch.tensor(y), torch.tensor(pseudo), ridge)
+    assert got.item() == pytest.approx(expected, abs=1e-11)
+
+
+def test_cmmd_leaves_out_classes_that_one_side_lacks():
+    K = gram(rows(), sigma=2.0)
+    y, pseudo = torch.eye(C).double()[torch.arange(N) % C], torch.eye(C).double()[torch.zeros(M, dtype=torch.long)]
+    of_first = mmd(K, y[:, 0] / (y[:, 0].sum() + 1e-3), pseudo[:, 0] / (M + 1e-3))
+    assert cmmd(K, y, pseudo).item() == pytest.approx(of_first.item(), abs=1e-12)
+
+
+def test_cmmd_of_nothing_confident_is_a_zero_with_a_gradient():
+    x = rows(requires_grad=True)
+    loss = cmmd(gram(x), torch.eye(C).double()[torch.as_tensor(Y)], torch.zeros(M, C).double())
+    loss.backward()
+    assert loss.item() == 0
+    assert torch.equal(x.grad, torch.zeros_like(x))
