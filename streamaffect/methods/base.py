@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from .contract import Float32, LabelledSet, Model, Progress, Shapes, UnlabelledSet, check_classes, check_views
+from . import shift
+from .contract import Float32, Float64, LabelledSet, Model, Progress, Shapes, UnlabelledSet, check_classes, check_views
 from .jobs import Adaptation, Fit, Prior, Stage
 from .priors import check_prior
 from .scaling import Scaling, standardised
@@ -33,7 +34,7 @@ class Base:
 
     ``prior``: the target's class proportions q. ``'source'`` takes those of the source; ``'estimate'`` estimates them
     from the model's answers; an array gives them. Methods that align marginals weigh source windows by ``q_y / p_y``,
-    so that what differs is not the proportions (see ``priors``).
+    so that what differs is not the proportions (see ``priors``), and standardisation by person allows for q (see ``shift``).
 
     ``self_training``: after adapting, learn from the confident answers on the target, if that passes a gate which needs
     no labels (see ``self_training``).
@@ -98,10 +99,10 @@ class Base:
         from .training import find_device, seeded
 
         where = find_device(device)
-        scaling = incumbent.scaling.personal(target) if self.normalise else incumbent.scaling
+        x, scaling, shares = self._standardise(incumbent, source, target, seed)
         first = 1 - _REFINE if self.self_training else 1.0
         job = Adaptation(
-            x=standardised(source, incumbent.scaling, self.normalise),
+            x=x,
             y=source.distribution(incumbent.classes),
             source=source,
             seed=seed,
@@ -112,13 +113,19 @@ class Base:
             target=scaling.apply(target.x),
             trial=target.trial,
             few=self._few(labelled_target, incumbent, scaling),
-            prior=self.prior,
+            prior=self.prior if shares is None else shares,
             started=started,
             budget_s=budget_s and first * budget_s,
         )
         with seeded(seed, where):
             core = self._adapt(job)
-        stage.done()
+            stage.done()
+            if self.self_training:
+                from .self_training import refine
+
+                last = Stage(progress, first, 1.0)
+                core = refine(replace(job, progress=last, budget_s=budget_s), self, core)
+                last.done()
         return incumbent.adapted(self.name, self.params(), core, scaling)
 
     def _fit(self, job: Fit) -> Core:
@@ -128,6 +135,29 @@ class Base:
     def _adapt(self, job: Adaptation) -> Core:
         """A core for the target's person; ``job.core`` stays as it is."""
         raise NotImplementedError
+
+    def _refine(self, job: Adaptation, core: Core, labels: Float32, weight: Float32) -> Core:
+        """A core that has learnt from ``labels`` (m, C) of target windows with ``weight`` (m,); networks as they are."""
+        from .self_training import relearn
+
+        return relearn(job, core, labels, weight)
+
+    def _standardise(
+        self, incumbent: CoreModel, source: LabelledSet, target: UnlabelledSet, seed: int
+    ) -> tuple[dict[str, Float32], Scaling, Float64 | None]:
+        """The source's views, the target's scaling, and the target's class proportions where that took them."""
+        if self.normalise is None:
+            return standardised(source, incumbent.scaling, None), incumbent.scaling, None
+        if isinstance(self.prior, str) and self.prior == "source":
+            return standardised(source, incumbent.scaling, self.normalise), incumbent.scaling.personal(target), None
+        if isinstance(self.prior, str):
+            q = shift.proportions(source, target, incumbent.classes, seed)
+        else:
+            q = check_prior(self.prior, incumbent.classes)
+        if q is None:  # no vector views: nothing to standardise by person
+            return standardised(source, incumbent.scaling, self.normalise), incumbent.scaling, None
+        x = shift.standardised(source, incumbent.scaling, incumbent.classes)
+        return x, shift.personal(source, incumbent.scaling, target, q), q
 
     @classmethod
     def restore(cls, config: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Model:
