@@ -148,7 +148,7 @@ def recordings(subjects: int, seed: int = 0) -> tuple[methods.LabelledSet, metho
     return source, methods.UnlabelledSet({"eeg.de": people[-1]}, trial)
 
 
-def same_losses(batch: int) -> float:
+def same_losses(batch: int, epochs: int = 8) -> float:
     """The largest relative difference of value and gradient over a run's progress, on one batch without dropout."""
     captured: list[Adaptation] = []
 
@@ -158,7 +158,7 @@ def same_losses(batch: int) -> float:
             return job.core
 
     source, target = recordings(2)
-    params = {"epochs": 8, "rho_0": 9.0, "rho_1": 9.0, "batch_size": batch}
+    params = {"epochs": epochs, "rho_0": 9.0, "rho_1": 9.0, "batch_size": batch}
     model = Spy(**params).fit_source(source, device="cpu")
     Spy(**params).adapt(model, source, target, device="cpu")
     (job,), worst = captured, 0.0
