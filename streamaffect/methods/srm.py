@@ -27,9 +27,10 @@ from torch import Tensor
 
 from .contract import Float64, Int64
 
-_DOUBLE = 6000  # rows up to which K is held in float64
+_DOUBLE = 12_000  # rows up to which K is held in float64, 1.2 GB then
 _DIRECT = 1200  # rows up to which the factor is, too
-_BLOCK = 128  # columns of a block of 10,000 rows: a few MB
+_BLOCK = 128  # rows of K at a time that stay in the cache: a few MB at 10,000 columns
+_WIDE = 4096  # rows of K at a time on an accelerator
 _STEPS = 100  # of conjugate gradients; a good factor needs two or three
 
 
@@ -39,7 +40,7 @@ def kernel(similarity: Tensor, gamma: float) -> Tensor:
 
 
 def precision(rows: int) -> torch.dtype:
-    """Of the kernel matrix: float64 while it is small, float32 where memory counts (10,000 rows: 400 MB)."""
+    """Of the kernel matrix: float64, or float32 where memory counts (20,000 rows: 1.6 GB)."""
     return torch.float64 if rows <= _DOUBLE else torch.float32
 
 
@@ -48,7 +49,7 @@ class System:
 
     def __init__(self, K: Tensor, J: Any, eta: float, accuracy: float | None = None) -> None:
         self.K, self.eta = K, eta
-        self.accuracy = accuracy or (1e-10 if K.dtype == torch.float64 else 1e-7)
+        self.accuracy = accuracy or (1e-9 if K.dtype == torch.float64 else 1e-8)
         self._J = _Sparse(J, K.device)
         self._factor = self._factorise(J)
 
@@ -82,15 +83,19 @@ class System:
         return self._J @ (self.eta * x + self._times(self._J @ x))
 
     def _times(self, v: Tensor) -> Tensor:
-        """K v in K's precision; numpy's product of a tall matrix is twice as fast as torch's on a CPU."""
-        if self.K.device.type == "cpu":
-            return torch.from_numpy(self.K.numpy() @ v.to(self.K.dtype).numpy()).to(v.dtype)
-        return (self.K @ v.to(self.K.dtype)).to(v.dtype)
+        """K v, summed in float64 whatever K is held in: what is lost here comes back divided by eta."""
+        if self.K.device.type != "cpu":
+            return torch.cat([part.to(v.dtype) @ v for part in self.K.split(len(v) if self.K.dtype == v.dtype else _WIDE)])
+        K, columns = self.K.numpy(), v.numpy()  # numpy's product with a few columns is twice as fast as torch's
+        if K.dtype == columns.dtype:
+            return torch.from_numpy(K @ columns)
+        parts = (K[start : start + _BLOCK].astype(columns.dtype) @ columns for start in range(0, len(K), _BLOCK))
+        return torch.from_numpy(np.concatenate(list(parts)))
 
     def _factorise(self, J: Any) -> _Factor:
         dtype = torch.float64 if len(self.K) <= _DIRECT else torch.float32
         sparse = _Sparse(J, self.K.device, dtype)
-        H = sparse.onto(sparse.onto(self.K.to(dtype)))
+        H = sparse.onto(sparse.onto(self.K))
         entries = J.tocoo()
         index = tuple(torch.from_numpy(i.astype(np.int64)).to(H.device) for i in entries.coords)
         H.index_put_(index, torch.from_numpy(self.eta * entries.data).to(H), accumulate=True)
@@ -146,14 +151,14 @@ class _Sparse:
     def onto(self, dense: Tensor) -> Tensor:
         """``matrix @ dense.T``: on a CPU by blocks of columns that stay in the cache, on all of torch's threads."""
         if self._tensor is not None:
-            product: Tensor = torch.sparse.mm(self._tensor, dense.T)
+            product: Tensor = torch.sparse.mm(self._tensor, dense.T.to(self._tensor.dtype))
             return product
         rows = dense.numpy()
-        out = np.empty_like(rows)
+        out = np.empty(rows.shape, dtype=self._csr.dtype)
 
         def block(start: int) -> None:
             part = slice(start, start + _BLOCK)
-            out[:, part] = self._csr @ np.ascontiguousarray(rows[part].T)
+            out[:, part] = self._csr @ np.ascontiguousarray(rows[part].T, dtype=out.dtype)
 
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             list(pool.map(block, range(0, len(rows), _BLOCK)))

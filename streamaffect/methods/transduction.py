@@ -270,7 +270,7 @@ def machine(
         len(anchors), maps.gamma, adapted=adapted,
     )  # fmt: skip
     values = {"anchors": anchors, "project": maps.project, "support": support, "beta": coefficients, "sharpness": sharpness}
-    core.load_state_dict({name: torch.as_tensor(value, dtype=torch.float32) for name, value in values.items()})
+    core.load_state_dict({name: torch.tensor(np.ascontiguousarray(value), dtype=torch.float32) for name, value in values.items()})
     return core
 
 
