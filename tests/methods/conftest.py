@@ -1,9 +1,11 @@
 """A generated problem with a known shift, small enough to fit in a blink."""
 
-from types import SimpleNamespace
+from collections.abc import Iterator
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn import config_context, get_config, set_config
 
 from streamaffect import methods
 
@@ -66,3 +68,13 @@ def vector_source() -> methods.LabelledSet:
 @pytest.fixture(scope="session")
 def vector_model(vector_source: methods.LabelledSet) -> methods.Model:
     return methods.get("dynamic", epochs=40, lr=3e-3, normalise=None).fit_source(vector_source, device="cpu")
+
+
+@pytest.fixture
+def skada() -> Iterator[ModuleType]:
+    """The peer, where it is installed; importing it changes scikit-learn's global configuration, which is put back."""
+    before = get_config()
+    module = pytest.importorskip("skada")
+    set_config(**before)
+    with config_context(enable_metadata_routing=True):
+        yield module

@@ -116,8 +116,7 @@ def test_recolouring_is_the_papers_algorithm():
     )
 
 
-def test_recolouring_agrees_with_skada():
-    skada = pytest.importorskip("skada")
+def test_recolouring_agrees_with_skada(skada):
     source, target = rows(4, 200), rows(5, 150)
     adapter = skada.CORALAdapter(reg=0.0)
     domain = np.r_[np.ones(200), -np.ones(150)].astype(int)
