@@ -13,6 +13,7 @@ from .contract import Float32
 from .jobs import Adaptation, Fit
 
 if TYPE_CHECKING:
+    from .cores import Core
     from .linear import Linear
 
 _BELIEF = 0.5  # weight of all pseudo labels together, against the source's
@@ -42,14 +43,14 @@ class ZScore(Base):
     def _adapt(self, job: Adaptation) -> Linear:
         return self._align(job, cast("Linear", job.core))[0]
 
-    def _refine(self, job: Adaptation, core: Linear, labels: Float32, weight: Float32) -> Linear:
+    def _refine(self, job: Adaptation, core: Core, labels: Float32, weight: Float32) -> Linear:
         """The regression solved anew on the source as it is aligned, and on the believed target windows.
 
         These count half as much as the source together, however few they are, and their classes alike.
         """
         from .training import balanced
 
-        aligned, source = self._align(job, core)
+        aligned, source = self._align(job, cast("Linear", core))
         trusted = np.flatnonzero(weight)
         share = weight[trusted] * (labels[trusted] @ balanced(labels[trusted])) if len(trusted) else weight[trusted]
         share = share * (_BELIEF * len(source) / max(float(share.sum()), 1e-12))
