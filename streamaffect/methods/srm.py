@@ -49,7 +49,7 @@ class System:
 
     def __init__(self, K: Tensor, J: Any, eta: float, accuracy: float | None = None) -> None:
         self.K, self.eta = K, eta
-        self.accuracy = accuracy or (1e-9 if K.dtype == torch.float64 else 1e-8)
+        self.accuracy = accuracy or (1e-10 if K.dtype == torch.float64 else 1e-8)
         self._J = _Sparse(J, K.device)
         self._factor = self._factorise(J)
 
@@ -85,7 +85,8 @@ class System:
     def _times(self, v: Tensor) -> Tensor:
         """K v, summed in float64 whatever K is held in: what is lost here comes back divided by eta."""
         if self.K.device.type != "cpu":
-            return torch.cat([part.to(v.dtype) @ v for part in self.K.split(len(v) if self.K.dtype == v.dtype else _WIDE)])
+            rows = len(self.K) if self.K.dtype == v.dtype else _WIDE
+            return torch.cat([self.K[i : i + rows].to(v.dtype) @ v for i in range(0, len(self.K), rows)])
         K, columns = self.K.numpy(), v.numpy()  # numpy's product with a few columns is twice as fast as torch's
         if K.dtype == columns.dtype:
             return torch.from_numpy(K @ columns)

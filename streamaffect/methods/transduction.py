@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _SHARPNESS = 4.0  # of scores in 0..1, before it is fitted
 _CALIBRATED_BY = 1500  # source rows
 _HOLDOUT = 0.3  # of them by subject
+_BELIEF = 0.5  # weight of the target's labels together, believed or given, against the source's
+_FEW = 20.0  # of one given label, at most
 _FOLD = 1.5  # iterations that the last solve and the machine are allowed for
 
 
@@ -117,9 +119,10 @@ class Run:
         if labels is not None and believed is not None and believed.any():
             given[: target.m] = labels
             weight[: target.m] = believed * (labels @ balanced(labels[believed > 0]))
-            weight *= 0.5 * self.n / weight.sum()
+            weight *= _BELIEF * self.n / weight.sum()
         given[target.m :] = target.y
-        weight[target.m :] = label_weight(target.y, method) if len(target.y) else 0
+        if few := len(target.y):
+            weight[target.m :] = min(_FEW, _BELIEF * self.n / few) * label_weight(target.y, method)
         rows = torch.from_numpy(np.concatenate([zs, zt]))
         similarity = _similarity(rows, job.device)
         self._nearest = similarity[self.n :, : self.n].argmax(1).cpu().numpy()
@@ -270,7 +273,9 @@ def machine(
         len(anchors), maps.gamma, adapted=adapted,
     )  # fmt: skip
     values = {"anchors": anchors, "project": maps.project, "support": support, "beta": coefficients, "sharpness": sharpness}
-    core.load_state_dict({name: torch.tensor(np.ascontiguousarray(value), dtype=torch.float32) for name, value in values.items()})
+    core.load_state_dict(
+        {name: torch.tensor(np.ascontiguousarray(value), dtype=torch.float32) for name, value in values.items()}
+    )
     return core
 
 

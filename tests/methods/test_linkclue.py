@@ -23,7 +23,7 @@ def overlaps(E, k):
     w = np.zeros((k, k))
     for i in range(k):
         for j in range(k):
-            a, b = (E == i).any(axis=1), (E == j).any(axis=1)
+            a, b = (i == E).any(axis=1), (j == E).any(axis=1)
             if i != j:
                 w[i, j] = (a & b).sum() / (a | b).sum()
     return w
@@ -50,7 +50,7 @@ def loop_srs(partitions, steps=5):
     E, k = relabelled(partitions)
     n, T = E.shape
     S, C = np.eye(n), np.eye(k)
-    inside = [np.flatnonzero((E == c).any(axis=1)) for c in range(k)]
+    inside = [np.flatnonzero((c == E).any(axis=1)) for c in range(k)]
     for _ in range(steps - 1):
         S1, C1 = np.eye(n), np.eye(k)
         for a in range(n):

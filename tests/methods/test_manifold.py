@@ -119,7 +119,7 @@ def test_geodesic_kernel_of_orthogonal_subspaces():
 
 
 def test_bases_must_conform():
-    with pytest.raises(ValueError, match="orthonormal|bases"):
+    with pytest.raises(ValueError, match="bases"):
         geodesic_kernel(np.eye(4)[:, :2], np.eye(4)[:, :3])
 
 
