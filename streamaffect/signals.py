@@ -115,12 +115,17 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A labelled stretch [start_s, end_s) of a recording: the unit by which data are split. ``label`` None: unlabelled."""
+    """A labelled stretch [start_s, end_s) of a recording: the unit by which data are split. ``label`` None: unlabelled.
+
+    ``distributions``: labels that do not exclude each other, by the name of what they measure: name -> {class: share}, the
+    shares of each summing to 1, such as ``panas`` -> {"active": 0.03, ...}.
+    """
 
     name: str
     label: str | None
     start_s: float
     end_s: float
+    distributions: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
 
 @dataclass(frozen=True, slots=True)

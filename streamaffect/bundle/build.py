@@ -13,6 +13,7 @@ import numpy.typing as npt
 from streamaffect import __version__
 from streamaffect.bundle.bundle import (
     CARD,
+    LABEL,
     MODEL,
     SOURCE,
     WEIGHTS,
@@ -28,18 +29,20 @@ from streamaffect.bundle.bundle import (
 from streamaffect.features.extract import Extractor, windows_of
 from streamaffect.features.normalise import Normaliser, Prior
 from streamaffect.features.views import View
-from streamaffect.methods import LabelledSet, Model
-from streamaffect.signals import Float32, Recording
+from streamaffect.methods import LabelledSet, Method, Model, held_out
+from streamaffect.signals import Float32, Recording, Trial
 
 _SEGMENT_S = 30.0  # trials are shuffled in pieces of this length
 # Windows of a play that the model is not fitted on: statistics that young say nothing of the person, and what is learnt from
 # them is label noise. `streamaffect train` prints what a change here costs.
 _YOUNG = 4
+_GUARDS = 0.2  # of the people that a method would train on are kept for the guard, where it holds out none itself
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a bundle is made of. ``prior_options`` go to :meth:`Prior.fit`; ``orders`` is how often each person is played."""
+    """What a bundle is made of. ``prior_options`` go to :meth:`Prior.fit`; ``orders`` is how often each person is played;
+    ``target`` names the trials' distribution to learn, or ``label``."""
 
     name: str
     views: tuple[View, ...]
@@ -47,6 +50,7 @@ class Recipe:
     hop_s: float
     prior_options: Mapping[str, float] = field(default_factory=dict)
     orders: int = 4
+    target: str = LABEL
 
     @property
     def context_s(self) -> float:
@@ -56,20 +60,55 @@ class Recipe:
 @dataclass(frozen=True, slots=True, eq=False)
 class Windows:
     """Trustworthy windows of several people before normalisation: ``plain`` {view key: (n, ...)}, ``y`` (n,) class index or
-    -1, ``subject``, ``trial`` (n,), ``t_end_s`` (n,) on the recording's clock."""
+    -1, ``subject``, ``trial`` (n,), ``t_end_s`` (n,) on the recording's clock. Where labels are distributions, they are
+    ``shares`` (n, C), zero without a label, and ``y`` is the largest's index."""
 
     plain: dict[str, Float32]
     y: npt.NDArray[np.int64]
     subject: npt.NDArray[np.str_]
     trial: npt.NDArray[np.str_]
     t_end_s: npt.NDArray[np.float64]
+    shares: Float32 | None = None
 
     def __len__(self) -> int:
         return self.y.size
 
     def take(self, rows: npt.NDArray[Any]) -> Self:
         plain = {key: value[rows] for key, value in self.plain.items()}
-        return replace(self, plain=plain, **{k: getattr(self, k)[rows] for k in ("y", "subject", "trial", "t_end_s")})
+        shares = None if self.shares is None else self.shares[rows]
+        columns = {k: getattr(self, k)[rows] for k in ("y", "subject", "trial", "t_end_s")}
+        return replace(self, plain=plain, shares=shares, **columns)
+
+    def labels(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """Of labelled ``rows``: (m,) class indices, or (m, C) distributions."""
+        return self.y[rows] if self.shares is None else self.shares[rows]
+
+
+def classes_of(recordings: Iterable[Recording], target: str = LABEL) -> list[str]:
+    """The classes that the trials know, in their order of appearance; of a distribution those that all of them have.
+
+    Raises:
+        ValueError: no trial has that target.
+    """
+    trials = [trial for recording in recordings for trial in recording.trials if trial.label is not None]
+    if target == LABEL:
+        return list(dict.fromkeys(str(trial.label) for trial in trials))
+    known = [trial.distributions[target] for trial in trials if target in trial.distributions]
+    if not known:
+        there = ", ".join([LABEL, *dict.fromkeys(name for trial in trials for name in trial.distributions)])
+        raise ValueError(f"no trial has a target {target!r}: there is {there}")
+    return [name for name in known[0] if all(name in shares for shares in known)]
+
+
+def _label(trial: Trial, names: Sequence[str], target: str) -> npt.NDArray[np.float64] | None:
+    """The trial's distribution (C,) over ``names``, one-hot of a label; None where it has none over all of them."""
+    if target == LABEL:
+        return np.eye(len(names))[names.index(trial.label)] if trial.label in names else None
+    shares = trial.distributions.get(target, {})
+    if not all(name in shares for name in names):
+        return None
+    y = np.asarray([shares[name] for name in names])
+    return np.asarray(y / y.sum())
 
 
 def gather(recordings: Iterable[Recording], recipe: Recipe) -> Windows:
@@ -77,6 +116,7 @@ def gather(recordings: Iterable[Recording], recipe: Recipe) -> Windows:
     share a sample."""
     names = [entry.name for entry in recipe.classes]
     rows, y, subject, trial, t_end = [], [], [], [], []
+    unknown = np.zeros(len(names))
     for recording in recordings:
         extractor = Extractor(recipe.views, {})
         for features in windows_of(recording, extractor, recipe.hop_s):
@@ -84,26 +124,30 @@ def gather(recordings: Iterable[Recording], recipe: Recipe) -> Windows:
                 continue
             start_s = features.t_end_s - recipe.context_s
             inside = [t for t in recording.trials if start_s >= t.start_s - 1e-3 and features.t_end_s <= t.end_s + 1e-3]
-            known = bool(inside) and inside[0].label in names
+            label = _label(inside[0], names, recipe.target) if inside else None
             rows.append(features.plain)
-            y.append(names.index(str(inside[0].label)) if known else -1)
+            y.append(unknown if label is None else label)
             subject.append(recording.subject)
             trial.append(inside[0].name if inside else "")
             t_end.append(features.t_end_s)
     if not rows:
         raise ValueError("no trustworthy window in these recordings: are they long enough for the views' context?")
     plain = {view.key: np.stack([row[view.key] for row in rows]) for view in recipe.views}
-    return Windows(plain, np.asarray(y), np.asarray(subject), np.asarray(trial), np.asarray(t_end))
+    shares = np.asarray(y, np.float32)
+    mode = np.where(shares.any(axis=1), shares.argmax(axis=1), -1)
+    distributions = None if recipe.target == LABEL else shares
+    return Windows(plain, mode, np.asarray(subject), np.asarray(trial), np.asarray(t_end), distributions)
 
 
 def fit_priors(windows: Windows, recipe: Recipe) -> dict[str, Prior]:
-    """The source priors of the vector views, from labelled windows, each class counting the same in each person.
+    """The source priors of the vector views, from labelled windows, each class counting the same in each person, or each
+    trial where labels are distributions.
 
     Raises:
         ValueError: nobody has a labelled window.
     """
     if not (windows.y >= 0).any():
-        names = ", ".join(entry.name for entry in recipe.classes)
+        names = ", ".join(entry.name for entry in recipe.classes) if recipe.target == LABEL else recipe.target
         raise ValueError(f"no window lies in one trial whole with a label among {names}: are the trials long enough?")
     priors = {}
     rows = _balanced(windows, np.random.default_rng(0))
@@ -114,10 +158,15 @@ def fit_priors(windows: Windows, recipe: Recipe) -> dict[str, Prior]:
 
 
 def _balanced(windows: Windows, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Rows of each person, as many of each class as of that person's rarest."""
+    """Rows of each person, as many of each class (or trial) as of that person's rarest."""
     chosen: list[npt.NDArray[np.int64]] = []
-    for name in np.unique(windows.subject):
-        mine = [np.flatnonzero((windows.subject == name) & (windows.y == c)) for c in np.unique(windows.y[windows.y >= 0])]
+    labelled = windows.y >= 0
+    for name in np.unique(windows.subject[labelled]):
+        own = labelled & (windows.subject == name)
+        if windows.shares is None:
+            mine = [np.flatnonzero(own & (windows.y == c)) for c in np.unique(windows.y[labelled])]
+        else:
+            mine = [np.flatnonzero(own & (windows.trial == trial)) for trial in np.unique(windows.trial[own])]
         n = min(rows.size for rows in mine)
         chosen.extend(rng.choice(rows, n, replace=False) for rows in mine)
     return np.sort(np.concatenate(chosen))
@@ -175,7 +224,27 @@ def training_set(windows: Windows, priors: Mapping[str, Prior], recipe: Recipe, 
             rows.append(order)
     x = {key: np.concatenate([part[key] for part in parts]) for key in windows.plain}
     at = np.concatenate(rows)
-    return LabelledSet(x=x, y=windows.y[at], subject=windows.subject[at], trial=windows.trial[at])
+    return LabelledSet(x=x, y=windows.labels(at), subject=windows.subject[at], trial=windows.trial[at])
+
+
+def spare_guards(taught: LabelledSet, method: Method, seed: int) -> tuple[LabelledSet, npt.NDArray[np.str_]]:
+    """What to fit ``method`` on, and the people that the fitted model will not have seen: the guard's.
+
+    A method that watches its fit by people held out (``holdout`` > 0) leaves these out by itself, and is given all. One
+    without that parameter would learn from everybody: a share of the people is kept from it. ``holdout=0`` wants nobody left
+    out, and the guard will refuse whatever grows from such a model.
+    """
+    own = getattr(method, "holdout", None)
+    share = _GUARDS if own is None else float(own)
+    guards = held_out(taught, share, seed)
+    if own is not None and guards.size:
+        return taught, guards
+    people = np.unique(taught.subject)
+    if share > 0 and not guards.size and taught.y.ndim == 2 and people.size > 1:
+        # Every distribution has every class: whoever is drawn leaves enough.
+        size = max(1, round(share * people.size))
+        guards = np.random.default_rng(seed).choice(people, size, replace=False)
+    return taught.take(~np.isin(taught.subject, guards)), guards
 
 
 def remember(
@@ -183,8 +252,8 @@ def remember(
 ) -> SourceMemory:
     """The source memory: one shuffled play of each person.
 
-    ``guards`` are the people that the model was not trained on (see :func:`streamaffect.methods.held_out`): adaptation does
-    not train on them either, so that the guard compares incumbent and candidate on people new to both.
+    ``guards`` are the people that the model was not trained on (see :func:`spare_guards`): adaptation does not train on them
+    either, so that the guard compares incumbent and candidate on people new to both.
     """
     rng = np.random.default_rng(seed)
     parts, rows = [], []
@@ -195,7 +264,7 @@ def remember(
     at = np.concatenate(rows)
     x = {key: np.concatenate([part[key] for part in parts]) for key in windows.plain}
     who = windows.subject[at]
-    return SourceMemory(x, windows.y[at], who, windows.trial[at], np.isin(who, guards))
+    return SourceMemory(x, windows.labels(at), who, windows.trial[at], np.isin(who, guards))
 
 
 def build(
@@ -219,6 +288,7 @@ def build(
     manifest = Manifest(
         name=recipe.name,
         classes=list(recipe.classes),
+        target=recipe.target,
         views=entries,
         hop_s=recipe.hop_s,
         method=model.method,

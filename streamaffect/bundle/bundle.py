@@ -25,6 +25,7 @@ from streamaffect.methods import LabelledSet
 MANIFEST = "bundle.json"
 MODEL, WEIGHTS, SOURCE, CARD = "model.onnx", "weights.npz", "source.npz", "CARD.md"
 FORMAT = 1
+LABEL = "label"
 NAME_PATTERN = r"^[a-z0-9_-]{1,64}$"
 _FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]  # beside the manifest and nowhere else
 
@@ -90,12 +91,14 @@ class DataEntry(_Part):
 
 
 class Manifest(_Part):
-    """``bundle.json``."""
+    """``bundle.json``. ``target``: what the classes are classes of, ``label`` where they exclude each other, else the name of
+    the distribution that the model was taught."""
 
     format: Literal[1] = 1
     name: str = Field(pattern=NAME_PATTERN)
     version: int = Field(default=0, ge=0)
     classes: list[ClassEntry] = Field(min_length=2)
+    target: str = LABEL
     views: list[ViewEntry] = Field(min_length=1)
     hop_s: float = Field(gt=0)
     method: str
@@ -142,6 +145,12 @@ class Bundle:
     @property
     def classes(self) -> tuple[str, ...]:
         return tuple(entry.name for entry in self.manifest.classes)
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether the classes exclude each other, so that the most probable one is what the wearer is taken to be in. Of a
+        distribution (such as PANAS) it is the largest of many shares and says little."""
+        return self.manifest.target == LABEL
 
     @property
     def priors(self) -> dict[str, Prior]:
@@ -266,11 +275,12 @@ def _sync(path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SourceMemory:
-    """What adaptation remembers of the source people: normalised views, labels, subjects, trials, and which windows are held
-    out, so that the guard can judge a candidate on windows it never trained on."""
+    """What adaptation remembers of the source people: normalised views, labels ((n,) classes or (n, C) distributions),
+    subjects, trials, and which windows are held out, so that the guard can judge a candidate on windows it never trained on.
+    """
 
     x: dict[str, np.ndarray[Any, np.dtype[np.float32]]]
-    y: np.ndarray[Any, np.dtype[np.int64]]
+    y: np.ndarray[Any, np.dtype[np.int64 | np.float32]]
     subject: np.ndarray[Any, np.dtype[np.str_]]
     trial: np.ndarray[Any, np.dtype[np.str_]]
     held_out: np.ndarray[Any, np.dtype[np.bool_]]

@@ -51,6 +51,26 @@ def action(group: Actions, name: str, about: str) -> Parser:
     return parser
 
 
+class _Names:
+    """The methods there are, asked for when ``--help`` is printed: numpy is imported for it, and plug-ins are looked up."""
+
+    def __str__(self) -> str:
+        from streamaffect import methods
+
+        return ", ".join(methods.names())
+
+
+class _Method(argparse._StoreAction):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.names = _Names()
+
+
+def add_method(parser: argparse.ArgumentParser, about: str, **options: Any) -> None:
+    """``--method``; its help names the methods there are."""
+    parser.add_argument("--method", action=_Method, metavar="NAME", help=f"{about}; there are %(names)s", **options)
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """``--json``."""
     parser.add_argument("--json", action="store_true", help="print JSON")

@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from streamaffect.cli.parsing import add_method
+
 if TYPE_CHECKING:
     from streamaffect.config import RunConfig
     from streamaffect.runtime.node import Node
@@ -26,7 +28,7 @@ DEMO_WINDOWS = 14
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Flags; one that is not given leaves the place to the environment, the file and the default."""
     parser.add_argument("--device", help="device profile, see 'streamaffect devices' (default: generic)")
-    parser.add_argument("--method", help="adaptation method: dynamic (default), or source for none")
+    add_method(parser, "adaptation method: dynamic (default), or source for none")
     parser.add_argument("--subject", metavar="ID", help="pseudonym of the wearer (default: wearer)")
     parser.add_argument("--model", metavar="DIR", help="bundle to start from: a name from 'streamaffect models list' or a path")
     parser.add_argument("--broker", metavar="URL", help="mqtt://[user@]host[:port], mqtts://..., or embedded[:PORT] (default)")

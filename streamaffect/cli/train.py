@@ -7,25 +7,42 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from streamaffect.cli.parsing import add_method
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from streamaffect.bundle.build import Recipe, Windows
     from streamaffect.bundle.bundle import Bundle
     from streamaffect.evaluate.loso import Fold
+    from streamaffect.features.views import View
+    from streamaffect.signals import Recording
 
 ABOUT = "train a model on a data set and write it as a bundle"
 PRIOR_OPTIONS = ("location_weight", "scale_weight", "level")
-HOP_S = {"ecg": 5.0, "eeg": 2.0}
+HOP_S = {"ecg": 5.0, "eda": 5.0, "eeg": 2.0, "ppg": 5.0}
 EEG_SECONDS = 10.0  # four seconds of band power are noisier, twenty make the wearer wait (compare with --seconds)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", help="name of the data set, such as eegmat")
     parser.add_argument("--root", type=Path, metavar="DIR", help="its folder")
-    parser.add_argument("--method", default="dynamic", help="method (default: dynamic)")
+    add_method(parser, "method (default: dynamic)", default="dynamic")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the bundle to write, such as models/ecg-load")
-    parser.add_argument("--modality", choices=sorted(HOP_S), default="ecg", help="signal to read (default: ecg)")
+    parser.add_argument(
+        "--modality",
+        action="append",
+        metavar="M[,M..]",
+        help=f"signals to read, of {', '.join(HOP_S)}; may be repeated (default: ecg)",
+    )
+    parser.add_argument(
+        "--target",
+        default="label",
+        metavar="NAME",
+        help="what to learn: the trials' label (default), or a distribution that they carry, such as panas in wesad_wrist",
+    )
     parser.add_argument("--seconds", type=float, metavar="S", help="context of the eeg view (default: 10)")
-    parser.add_argument("--hop", type=float, metavar="S", help="seconds between decisions (default: 5 for ecg, 2 for eeg)")
+    parser.add_argument("--hop", type=float, metavar="S", help="seconds between decisions (default: 5, 2 for eeg alone)")
     parser.add_argument("--param", action="append", default=[], metavar="KEY=VALUE", help="parameter of the method")
     parser.add_argument("--prior", action="append", default=[], metavar="KEY=VALUE", help="parameter of the normaliser's prior")
     parser.add_argument("--orders", type=int, default=4, help="plays of each person in training (default: 4)")
@@ -38,13 +55,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     from streamaffect import datasets, methods
-    from streamaffect.bundle.build import fit_priors, gather, remember, training_set
-    from streamaffect.bundle.bundle import DataEntry
+    from streamaffect.bundle.build import classes_of, fit_priors, gather, remember, spare_guards, training_set
+    from streamaffect.bundle.bundle import LABEL, DataEntry
     from streamaffect.datasets.sources import PROVENANCE, UNKNOWN
     from streamaffect.errors import StreamAffectError, UsageError
     from streamaffect.evaluate.card import card
-    from streamaffect.evaluate.loso import holdout, loso, summary
+    from streamaffect.evaluate.loso import loso, summary
 
+    if args.target != LABEL and not args.no_loso:
+        raise UsageError(f"leave-one-subject-out counts classes, and --target {args.target} has none: pass --no-loso")
+    modalities = _modalities(args.modality)
     _check_out(args.out, force=args.force)
     places = _places(args.valence_arousal)
     params = {"normalise": None, **_pairs("--param", args.param)}  # the views are normalised, causally, before
@@ -56,14 +76,15 @@ def call(args: argparse.Namespace) -> int:
         raise UsageError(str(error)) from None
     recordings = datasets.open(args.dataset, args.root)
     try:
-        recipe = _recipe(args, next(iter(recordings)), _classes(places, recordings))
-        windows = gather(recordings, recipe)
+        classes = _classes(places, classes_of(recordings, args.target))
+        recipe = _recipe(args, modalities, next(iter(recordings)), classes, reads=getattr(method, "reads", "any"))
+        windows = gather(_usable(recordings, recipe), recipe)
         _say(windows, recipe)
         folds: list[Fold] = []
         if not args.no_loso:
             folds = loso(windows, recipe, args.method, params, seed=args.seed, processes=args.processes, progress=_show)
         priors = fit_priors(windows, recipe)
-        taught = training_set(windows, priors, recipe, args.seed)
+        taught, guards = spare_guards(training_set(windows, priors, recipe, args.seed), method, args.seed)
         model = method.fit_source(taught, seed=args.seed)
     except UsageError:
         raise
@@ -71,8 +92,9 @@ def call(args: argparse.Namespace) -> int:
         raise StreamAffectError(f"{args.dataset}: {error}") from error
     figures: dict[str, Any] = summary(folds) if folds else {"subjects": 0}
     model = model.calibrated(float(figures.get("temperature", 1.0)))
-    memory = remember(windows, priors, recipe, args.seed, methods.held_out(taught, holdout(params), args.seed))
-    data = [DataEntry(name=args.dataset, subjects=list(recordings.subjects), **PROVENANCE.get(args.dataset, UNKNOWN)._asdict())]
+    memory = remember(windows, priors, recipe, args.seed, guards)
+    people = list(dict.fromkeys(windows.subject.tolist()))
+    data = [DataEntry(name=args.dataset, subjects=people, **PROVENANCE.get(args.dataset, UNKNOWN)._asdict())]
     command = _command(args)
     text = card(recipe, args.method, data, figures, folds, command) if folds else f"# {recipe.name}\n\nNot evaluated.\n"
     provenance = {"command": command, "seed": args.seed}
@@ -135,19 +157,59 @@ def _figures(card: str) -> str:
     return card.partition("## Figures\n")[2].partition("\n## ")[0].strip()
 
 
-def _recipe(args: argparse.Namespace, recording: Any, classes: tuple[Any, ...]) -> Recipe:
-    from streamaffect.bundle.build import Recipe
-    from streamaffect.features import views
-    from streamaffect.signals import Modality
+def _modalities(given: list[str] | None) -> list[str]:
+    """Comma lists and repetitions as one list, in the order given."""
+    from streamaffect.errors import UsageError
 
-    have = {signal.spec.modality: signal.spec for signal in recording.signals}
-    if args.modality == "ecg":
-        chosen: tuple[views.View, ...] = (views.ecg_raw(), views.ecg_hrv())
-    else:
-        spec = have.get(Modality.EEG)
-        chosen = (views.eeg_de(channels=list(spec.channels) if spec else [], seconds=args.seconds or EEG_SECONDS),)
-    hop_s = args.hop or HOP_S[args.modality]
-    return Recipe(args.out.name, chosen, classes, hop_s, _pairs("--prior", args.prior), args.orders)
+    names = list(dict.fromkeys(name for part in given or ["ecg"] for name in part.split(",")))
+    if unknown := [name for name in names if name not in HOP_S]:
+        raise UsageError(f"--modality knows {', '.join(HOP_S)}, not {unknown[0]!r}")
+    return names
+
+
+def _recipe(
+    args: argparse.Namespace, modalities: list[str], recording: Recording, classes: tuple[Any, ...], *, reads: str
+) -> Recipe:
+    from streamaffect.bundle.build import Recipe
+
+    chosen = [view for modality in modalities for view in _views(modality, args, recording, reads)]
+    hop_s = args.hop or max(HOP_S[modality] for modality in modalities)
+    prior = _pairs("--prior", args.prior)
+    return Recipe(args.out.name, tuple(chosen), classes, hop_s, prior, args.orders, args.target)
+
+
+def _views(modality: str, args: argparse.Namespace, recording: Recording, reads: str) -> list[View]:
+    """The views of ``modality``; signals only for a method that reads any."""
+    from streamaffect.features import views
+
+    match modality:
+        case "ecg":
+            return [views.ecg_hrv()] if reads == "vectors" else [views.ecg_raw(), views.ecg_hrv()]
+        case "eeg":
+            channels = next((list(s.spec.channels) for s in recording.signals if s.spec.modality == modality), [])
+            return [views.eeg_de(channels=channels, seconds=args.seconds or EEG_SECONDS)]
+        case "eda":
+            return [views.eda_stats()]
+        case _:
+            return [views.ppg_pulse()]
+
+
+def _usable(recordings: Iterable[Recording], recipe: Recipe) -> Iterator[Recording]:
+    """Those that have what the views read; the others are named. Raises ValueError where none has."""
+    from streamaffect.features.extract import specs_of
+
+    trouble: ValueError | None = ValueError("there are no recordings")
+    for recording in recordings:
+        try:
+            specs_of(recording, recipe.views)
+        except ValueError as error:
+            print(f"left out: {error}")
+            trouble = trouble and error
+        else:
+            trouble = None
+            yield recording
+    if trouble is not None:
+        raise trouble
 
 
 def _places(pairs: list[str]) -> dict[str, tuple[float, float]]:
@@ -167,15 +229,12 @@ def _places(pairs: list[str]) -> dict[str, tuple[float, float]]:
     return places
 
 
-def _classes(places: dict[str, tuple[float, float]], recordings: Any) -> tuple[Any, ...]:
-    """The labels that occur, in their order of appearance, with valence and arousal where they are told."""
+def _classes(places: dict[str, tuple[float, float]], names: list[str]) -> tuple[Any, ...]:
+    """The classes with valence and arousal where they are told."""
     from streamaffect.bundle.bundle import ClassEntry
     from streamaffect.errors import UsageError
 
-    names: dict[str, None] = {}
-    for recording in recordings:
-        names |= dict.fromkeys(trial.label for trial in recording.trials if trial.label is not None)
-    if unknown := places.keys() - names.keys():
+    if unknown := places.keys() - set(names):
         raise UsageError(f"--valence-arousal: no class {', '.join(sorted(unknown))} here: there are {', '.join(names)}")
     return tuple(
         ClassEntry(name=name, valence=places[name][0], arousal=places[name][1]) if name in places else ClassEntry(name=name)
@@ -206,7 +265,9 @@ def _pairs(flag: str, pairs: list[str]) -> dict[str, Any]:
 
 def _command(args: argparse.Namespace) -> str:
     root = f" --root DIR/{args.root.name}" if args.root else ""
-    parts = [f"streamaffect train {args.dataset}{root} --modality {args.modality} --method {args.method}"]
+    modalities = ",".join(_modalities(args.modality))
+    parts = [f"streamaffect train {args.dataset}{root} --modality {modalities} --method {args.method}"]
+    parts += [f"--target {args.target}"] if args.target != "label" else []
     for flag, values in (("param", args.param), ("prior", args.prior), ("valence-arousal", args.valence_arousal)):
         parts += [f"--{flag} {value}" for value in values]
     parts += [f"--{name} {value:g}" for name in ("hop", "seconds") if (value := getattr(args, name))]
@@ -214,7 +275,10 @@ def _command(args: argparse.Namespace) -> str:
 
 
 def _say(windows: Windows, recipe: Recipe) -> None:
-    counts = ", ".join(f"{int((windows.y == i).sum())} {entry.name}" for i, entry in enumerate(recipe.classes))
+    if windows.shares is None:
+        counts = ", ".join(f"{int((windows.y == i).sum())} {entry.name}" for i, entry in enumerate(recipe.classes))
+    else:
+        counts = f"{int((windows.y >= 0).sum())} with {recipe.target} over {len(recipe.classes)} classes"
     print(f"{len(windows)} trustworthy windows ({counts}) of {len(set(windows.subject.tolist()))} people")
 
 

@@ -9,6 +9,7 @@ al., PhysioNet 2025, doi:10.13026/zzf8-xv61, ODC-BY. The labels of these two are
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -68,9 +69,23 @@ def _ratings(trials: tuple[Trial, ...], scale: str, values: npt.NDArray[np.gener
     return {f"{trial.name}/{scale}": float(value) for trial, value in pairs if np.isfinite(value)}
 
 
+def _shares(items: npt.NDArray[np.generic], scores: npt.NDArray[np.float32]) -> dict[str, float]:
+    """Item -> its share in the sum of the scores, 1..5 each (HeLo, section 4.1); items not rated (NaN) are left out."""
+    rated = np.isfinite(scores)
+    total = float(scores[rated].sum(dtype=np.float64))
+    return {str(item): float(score) / total for item, score in zip(items[rated], scores[rated], strict=True)}
+
+
 def _wesad(arrays: Arrays) -> Recording:
-    """Self-reports after each condition go to ``meta``: ``stress/panas.afraid`` 1..5, ``stress/sam.valence`` 1..9."""
-    trials = _trials(arrays, [str(name) for name in arrays["seg_name"]])
+    """Self-reports after each condition go to ``meta``: ``stress/panas.afraid`` 1..5, ``stress/sam.valence`` 1..9.
+
+    The trials carry PANAS as a distribution too: ``panas`` over the items, ``angry`` and ``irritated`` after stress alone.
+    """
+    items, scores = arrays["panas_items"], np.asarray(arrays["panas"], np.float32)
+    trials = tuple(
+        replace(trial, distributions=MappingProxyType({"panas": MappingProxyType(_shares(items, row))}))
+        for trial, row in zip(_trials(arrays, [str(name) for name in arrays["seg_name"]]), scores, strict=True)
+    )
     meta: dict[str, str | float] = {"licence": "CC BY 4.0", **details(arrays, "info_age", "info_gender")}
     for column, item in enumerate(arrays["panas_items"]):
         meta |= _ratings(trials, f"panas.{item}", arrays["panas"][:, column])

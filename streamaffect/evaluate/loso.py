@@ -17,9 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from streamaffect import methods
-from streamaffect.bundle.build import Recipe, Windows, fit_priors, normalise_in_order, remember, training_set
+from streamaffect.bundle.build import (
+    Recipe,
+    Windows,
+    fit_priors,
+    normalise_in_order,
+    remember,
+    spare_guards,
+    training_set,
+)
 from streamaffect.features.normalise import Prior
-from streamaffect.methods.source import Source
 from streamaffect.runtime.trigger import two_states
 from streamaffect.signals import Float32
 
@@ -61,9 +68,9 @@ def fold(windows: Windows, recipe: Recipe, method: str, params: Mapping[str, obj
     target = windows.take(windows.subject == subject)
     priors = fit_priors(source, recipe)
     learner = methods.get(method, **{"normalise": None, **params})  # the views are normalised before
-    taught = training_set(source, priors, recipe, seed)
+    # As the model that ships is made: with people kept for the guard.
+    taught, guards = spare_guards(training_set(source, priors, recipe, seed), learner, seed)
     model = learner.fit_source(taught, seed=seed)
-    guards = methods.held_out(taught, holdout(params), seed)
     known = remember(source, priors, recipe, seed, guards).known()
     every, labelled = np.arange(len(target)), target.y >= 0
     whole = normalise_in_order(target, every, priors, whole=True)
@@ -92,12 +99,6 @@ def fold(windows: Windows, recipe: Recipe, method: str, params: Mapping[str, obj
         probabilities=probabilities[labelled],
         labels=y[labelled],
     )
-
-
-def holdout(params: Mapping[str, object]) -> float:
-    """The share of the source people that a method with these parameters does not train on."""
-    share = params.get("holdout", Source.holdout)
-    return float(share) if isinstance(share, int | float) else 0.0
 
 
 def _trigger(target: Windows, probabilities: Float32) -> int | None:

@@ -6,8 +6,10 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from streamaffect.runtime.engine import Engine, Prediction
 from streamaffect.runtime.river import Decision
@@ -23,11 +25,12 @@ WATCH_WINDOWS = 24  # after a swap: two minutes at a 5 s hop
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the guard judges by. ``held_out`` and ``labels``: source people that adaptation never saw; ``recent``: the
-    wearer's last windows; ``probes`` and ``expected``: inputs and the probabilities that torch gave for them."""
+    """What the guard judges by. ``held_out`` and ``labels`` ((n,) classes or (n, C) distributions): source people that
+    adaptation never saw; ``recent``: the wearer's last windows; ``probes`` and ``expected``: inputs, some with a modality
+    missing, and the probabilities that torch gave for them."""
 
     held_out: Mapping[str, Float32]
-    labels: np.ndarray[tuple[int], np.dtype[np.int64]]
+    labels: npt.NDArray[Any]
     recent: Mapping[str, Float32]
     probes: Mapping[str, Float32]
     expected: Float32
@@ -41,8 +44,11 @@ class Verdict:
     figures: Mapping[str, float]
 
 
-def accuracy(prediction: Prediction, labels: np.ndarray[tuple[int], np.dtype[np.int64]]) -> float:
-    """Balanced accuracy over the classes that occur in ``labels`` (n,)."""
+def accuracy(prediction: Prediction, labels: npt.NDArray[Any]) -> float:
+    """Balanced accuracy over the classes that occur in ``labels`` (n,); of distributions (n, C) the mean share that
+    prediction and truth have in common (their intersection, 0..1)."""
+    if labels.ndim == 2:
+        return float(np.minimum(prediction.probabilities, labels).sum(axis=1).mean())
     said = prediction.probabilities.argmax(axis=1)
     return float(np.mean([np.mean(said[labels == c] == c) for c in np.unique(labels)]))
 
@@ -72,8 +78,9 @@ def judge(candidate: Engine, incumbent: Engine, evidence: Evidence) -> Verdict:
         "parity": _parity(candidate, evidence),
         "held_out": accuracy(candidate(evidence.held_out), evidence.labels),
         "held_out_incumbent": accuracy(incumbent(evidence.held_out), evidence.labels),
-        "collapse": collapse(after.probabilities),
-        "collapse_incumbent": collapse(before.probabilities),
+        # The largest of a distribution's shares may well be the same all day.
+        "collapse": collapse(after.probabilities) if candidate.bundle.exclusive else 0.0,
+        "collapse_incumbent": collapse(before.probabilities) if candidate.bundle.exclusive else 0.0,
         "entropy": mean_entropy(after.probabilities),
         "entropy_incumbent": mean_entropy(before.probabilities),
         "latency_ms": 1e3 * _latency_s(candidate),
@@ -134,7 +141,7 @@ class Watch:
         if not self.done:
             return None
         new, old = (np.stack(side) for side in zip(*self._pairs, strict=True))
-        if collapse(new) > COLLAPSED and collapse(old) < 0.8:
+        if self.replaced.bundle.exclusive and collapse(new) > COLLAPSED and collapse(old) < 0.8:
             return f"one class took {collapse(new):.0%} of {WATCH_WINDOWS} windows ({collapse(old):.0%} with the model before)"
         if mean_entropy(new) < ENTROPY_FLOOR and mean_entropy(old) >= 5 * ENTROPY_FLOOR:
             return f"mean entropy fell to {mean_entropy(new):.3f} ({mean_entropy(old):.3f} with the model before)"

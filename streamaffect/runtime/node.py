@@ -18,6 +18,7 @@ from streamaffect.clock import Clock, SystemClock
 from streamaffect.config import AdaptationConfig, RunConfig, SubjectConfig
 from streamaffect.errors import BundleError, UsageError
 from streamaffect.messages import Answer, Command, Info
+from streamaffect.methods.state import read_state
 from streamaffect.publish.address import BrokerUrl, TlsFiles
 from streamaffect.publish.broker import EmbeddedBroker
 from streamaffect.publish.mqtt import Publisher
@@ -68,13 +69,13 @@ def plan(config: RunConfig) -> Plan:
         BundleError: the model is not there, not whole, or cannot be adapted.
     """
     try:
-        methods.get(config.adaptation.method, **config.adaptation.params)
+        method = methods.get(config.adaptation.method, **config.adaptation.params)
     except ValueError as error:
         raise UsageError(str(error)) from None
     wearers = tuple(_wearer(subject) for subject in config.subjects)
     planned = Plan(config, BrokerUrl.parse(config.broker.url), wearers, uuid4())
     if planned.adapts:
-        _check_adaptable(wearers)
+        _check_adaptable(wearers, method, config.adaptation.method)
     return planned
 
 
@@ -244,14 +245,38 @@ class Node:
         return sources
 
 
-def _check_adaptable(wearers: Sequence[Wearer]) -> None:
+def _check_adaptable(wearers: Sequence[Wearer], method: methods.Method, name: str) -> None:
     if missing := [name for name in _CHILD_NEEDS if importlib.util.find_spec(name) is None]:
         raise UsageError(
             f"adapting needs {', '.join(missing)}: pip install 'streamaffect[adapt]', or do without: --method source"
         )
-    for bundle in (wearer.bundle for wearer in wearers):
-        if missing := [name for name in (SOURCE, WEIGHTS) if name not in bundle.manifest.files]:
+    for wearer in wearers:
+        bundle = wearer.bundle
+        if missing := [file for file in (SOURCE, WEIGHTS) if file not in bundle.manifest.files]:
             raise BundleError(f"bundle {bundle.path} lacks {', '.join(missing)}: run it with --method source")
+        _check_method(wearer, method, name)
+
+
+def _check_method(wearer: Wearer, method: methods.Method, name: str) -> None:
+    """Raises UsageError where ``method`` cannot go on from the wearer's model: said now, not when it first adapts."""
+    bundle = wearer.bundle
+    signals = [view.name for view in bundle.views if not view.is_vector]
+    if getattr(method, "reads", "any") == "vectors" and signals:
+        raise UsageError(
+            f"method {name!r} reads vector views alone, model {bundle.name!r} reads {', '.join(signals)} too: choose another "
+            f"--method, or train a model with --method {name}"
+        )
+    kinds: frozenset[str] = getattr(method, "kinds", frozenset())
+    config, _ = read_state(bundle.path / WEIGHTS)
+    if kinds and config.get("core", {}).get("kind", "network") not in kinds:
+        own = (
+            f"version {bundle.version} of {wearer.config.id}'s {bundle.name!r}" if bundle.version else f"model {bundle.name!r}"
+        )
+        back = f", or go back with 'streamaffect models rollback {wearer.config.id}'" if bundle.version else ""
+        raise UsageError(
+            f"method {name!r} cannot go on from {own}, which {config['method']!r} made: run it with --method "
+            f"{config['method']}, train a model with --method {name}{back}"
+        )
 
 
 def adaptation_settings(config: AdaptationConfig, bundle: Bundle) -> AdaptationSettings:

@@ -82,10 +82,14 @@ def two_states(said: Sequence[int]) -> bool:
 
 
 class Trigger:
-    """Counts windows and says why to adapt now, or nothing."""
+    """Counts windows and says why to adapt now, or nothing.
 
-    def __init__(self, schedule: Schedule) -> None:
-        self.schedule = schedule
+    Where the classes do not exclude each other (``exclusive``) the largest share says nothing of the wearer's states, and no
+    two of them are waited for.
+    """
+
+    def __init__(self, schedule: Schedule, *, exclusive: bool = True) -> None:
+        self.schedule, self._exclusive = schedule, exclusive
         self.drift = Drift()
         self.windows = 0
         self.failures = 0
@@ -98,7 +102,11 @@ class Trigger:
     def waits(self) -> str:
         """Why enough windows are not enough yet, or nothing."""
         enough = self.windows >= self.schedule.first and self._last_s is None
-        return "waiting until the model has seen two states" if enough and not two_states(self._said) else ""
+        return "waiting until the model has seen two states" if enough and not self._varied else ""
+
+    @property
+    def _varied(self) -> bool:
+        return not self._exclusive or two_states(self._said)
 
     @property
     def disabled(self) -> bool:
@@ -121,7 +129,7 @@ class Trigger:
         now_s = decision.features.t_end_s
         if self._asked and self.windows >= 2:
             return "command"
-        if self.disabled or self.windows < self.schedule.first or not two_states(self._said):
+        if self.disabled or self.windows < self.schedule.first or not self._varied:
             return None
         if self._last_s is None:
             return "coreset_full"

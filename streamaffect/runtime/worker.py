@@ -22,6 +22,7 @@ from streamaffect import methods
 from streamaffect.bundle.bundle import CARD, MODEL, SOURCE, WEIGHTS, Bundle, SourceMemory, write
 from streamaffect.errors import StreamAffectError
 from streamaffect.runtime.job import LOG, PROBES, RESULT, Job, Result
+from streamaffect.signals import Float32
 
 _PROBES = 16
 log = logging.getLogger("streamaffect.worker")
@@ -56,11 +57,25 @@ def run(job: Job) -> Result:
     )
     seconds = time.perf_counter() - begin
     log.info("adapted by %s in %.1f s on %d windows: %s", order.method, seconds, len(next(iter(coreset.values()))), last)
-    probes = {key: value[:_PROBES] for key, value in coreset.items()}
+    probes = _probes(bundle, coreset)
     expected = {"probabilities": model.predict_proba(probes), **{f"x.{key}": value for key, value in probes.items()}}
     np.savez(job.path / PROBES, allow_pickle=False, **expected)
     _ship(job, bundle, model)
     return Result(status="done", seconds=seconds, terms=last)
+
+
+def _probes(bundle: Bundle, coreset: Mapping[str, Float32]) -> dict[str, Float32]:
+    """Some windows, and where the model reads several modalities the same with each of them missing in turn: the candidate
+    must stand that too."""
+    some = {key: value[:_PROBES] for key, value in coreset.items()}
+    modalities = list(dict.fromkeys(view.modality for view in bundle.views))
+    if len(modalities) == 1:
+        return some
+    of = {view.key: view.modality for view in bundle.views}
+    return {
+        key: np.concatenate([np.full_like(x, np.nan) if of[key] is gone else x for gone in (None, *modalities)])
+        for key, x in some.items()
+    }
 
 
 def _ship(job: Job, bundle: Bundle, model: methods.Model) -> None:

@@ -68,7 +68,7 @@ class Workshop:
     def __init__(self, river: River, registry: Registry, settings: AdaptationSettings, announce: Announce) -> None:
         self._river, self._registry, self._settings, self._announce = river, registry, settings, announce
         self._memory = Memory()
-        self._trigger = Trigger(settings.schedule)
+        self._trigger = Trigger(settings.schedule, exclusive=river.engine.bundle.exclusive)
         self._watch: Watch | None = None
         self._task: asyncio.Task[None] | None = None
         self._progress: float | None = None

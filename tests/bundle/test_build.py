@@ -16,7 +16,7 @@ from streamaffect.features.normalise import Normaliser, Prior
 from streamaffect.features.views import View
 from streamaffect.signals import Float32, Modality, Recording, Signal, StreamSpec, Trial, Window
 
-EDA = StreamSpec("eda", Modality.EDA, ("EDA",), 4.0, "uS")  # is not filtered
+TEMP = StreamSpec("temp", Modality.TEMP, ("TEMP",), 4.0, "degC")  # is neither filtered nor judged
 
 
 def _ends(window: Window) -> Float32:
@@ -26,12 +26,12 @@ def _ends(window: Window) -> Float32:
 def numbered(seconds: float, trials: tuple[Trial, ...], start_s: float = 0.0) -> Recording:
     """A recording whose samples are their own numbers."""
     n = round(seconds * 4)
-    return Recording("made-up", "p", (Signal(EDA, np.arange(n, dtype=np.float32)[None], start_s),), trials)
+    return Recording("made-up", "p", (Signal(TEMP, np.arange(n, dtype=np.float32)[None], start_s),), trials)
 
 
 def numbering(seconds: float, hop_s: float) -> build.Recipe:
     """A view that tells the first and the last sample that a window saw."""
-    view = View("ends/1", {}, Modality.EDA, seconds, (2,), ("first", "last"), _ends)
+    view = View("ends/1", {}, Modality.TEMP, seconds, (2,), ("first", "last"), _ends)
     return build.Recipe("made-up", (view,), (ClassEntry(name="a"), ClassEntry(name="b")), hop_s)
 
 

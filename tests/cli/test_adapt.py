@@ -43,7 +43,7 @@ def test_what_is_no_job(job: Path, tmp_path: Path, cli: Callable):
 @pytest.mark.parametrize(
     ("change", "code", "part"),
     [
-        ({"method": "nosuch"}, 2, "unknown method 'nosuch': there are dynamic"),
+        ({"method": "nosuch"}, 2, "unknown method 'nosuch': there are "),
         ({"params": {"nosuch": 1}}, 2, "has no parameter 'nosuch'"),
         ({"bundle": "/nowhere"}, 1, "no bundle at /nowhere"),
     ],

@@ -77,7 +77,7 @@ class _Witness:
     """A method that notes what it is given and passes it on."""
 
     def __init__(self, method: contract.Method) -> None:
-        self.method = method
+        self.method, self.holdout = method, method.holdout
         self.learned: list[contract.LabelledSet] = []
         self.adapted: list[contract.UnlabelledSet] = []
 

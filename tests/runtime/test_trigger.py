@@ -44,9 +44,7 @@ def test_a_sender_whose_clock_went_back_is_not_waited_for():
 
 def test_windows_that_abstain_do_not_count():
     trigger = Trigger(Schedule(first=10, interval_s=None))
-    assert fired(trigger, [window(k, whole=k % 2 == 0, load=k % 4) for k in range(30)]) == [
-        (18, "coreset_full")
-    ]
+    assert fired(trigger, [window(k, whole=k % 2 == 0, load=k % 4) for k in range(30)]) == [(18, "coreset_full")]
 
 
 def test_waits_until_the_wearer_was_in_two_states():
