@@ -70,9 +70,15 @@ def bottleneck(code: Tensor, weight: Tensor) -> Tensor:
     return 0.5 * torch.log(variance + _VARIANCE_FLOOR).sum()
 
 
-def correlation_alignment(source: Tensor, target: Tensor, weight_s: Tensor, weight_t: Tensor) -> Tensor:
-    """``||C_t - C_s||_F^2`` (Eq. 9) of codes (n, d) and (m, d), each with weights a row, as Deep CORAL without 1/(4 d^2)."""
-    return (covariance(target, weight_t) - covariance(source, weight_s)).square().sum()
+def correlation_alignment(source: Tensor, target: Tensor, weight_s: Tensor, weight_t: Tensor, means: float = 0.0) -> Tensor:
+    """``||C_t - C_s||_F^2`` (Eq. 9) of codes (n, d) and (m, d), each with weights a row, as Deep CORAL without 1/(4 d^2).
+
+    ``means`` adds that much of ``||mean_t - mean_s||^2``: a shift of all codes leaves the covariances as they are.
+    """
+    loss = (covariance(target, weight_t) - covariance(source, weight_s)).square().sum()
+    if means:
+        loss = loss + means * (_centre(target, weight_t)[0] - _centre(source, weight_s)[0]).square().sum()
+    return loss
 
 
 def covariance(code: Tensor, weight: Tensor) -> Tensor:
