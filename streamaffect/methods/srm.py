@@ -58,10 +58,13 @@ class System:
 
         Raises ArithmeticError where conjugate gradients do not get there: eta is too small for the kernel.
         """
-        right = self._J @ self._times(b)
-        scale = right.norm(dim=0).clamp_min(1e-300)
         x = torch.zeros_like(b) if guess is None else guess.clone()
-        residual = right if guess is None else right - self._apply(x)
+        # with a guess, K b (for the scale) and K J x share one pass over K, which is what a product costs
+        columns = b if guess is None else torch.cat([b, self._J @ x], 1)
+        product = self._times(columns)
+        right = product[:, : b.shape[1]]
+        scale = (self._J @ right).norm(dim=0).clamp_min(1e-300)
+        residual = self._J @ (right if guess is None else right - product[:, b.shape[1] :] - self.eta * x)
         direction, last = torch.zeros_like(b), torch.ones(b.shape[1], dtype=b.dtype, device=b.device)
         for _ in range(_STEPS):
             if bool((residual.norm(dim=0) <= self.accuracy * scale).all()):
@@ -198,28 +201,32 @@ class Aligned:
         self._fixed = self._tensor(fixed)
         self._solved = system.solve(self._fixed)
         self._claimed: Tensor | None = None  # S t_c of the last labels, t_c the indicator of the target rows of class c
-        self._last: tuple[Tensor, Tensor, Tensor] | None = None
+        self._asked: tuple[bytes, float] | None = None
+        self._last: tuple[Tensor, Tensor] | None = None
 
     def scores(self, labels: Int64, mu: float) -> Float64:
         """f (N, C) with the target's labels (m,) in the class-wise columns."""
+        asked = labels.tobytes(), mu
+        if self._last is None or self._asked != asked:
+            self._last, self._asked = self._solve(labels, mu), asked
+        return np.asarray(self._last[1].cpu())
+
+    def _solve(self, labels: Int64, mu: float) -> tuple[Tensor, Tensor]:
+        """b and ``f = S b``: Woodbury's identity."""
         V, SV, w = self._columns(labels, mu)
-        free = self._solved[:, : self.C]
+        b, free = self._fixed[:, : self.C], self._solved[:, : self.C]
         if not w.numel():
-            self._last = (self._fixed[:, : self.C], free, w)
-            return np.asarray(free.cpu())
+            return b, free
         overlap = V.T @ V
         norm = torch.sqrt(w @ overlap.square() @ w)
         small = torch.diag(norm / (self.problem.strength * w)) + V.T @ SV
         mix = torch.linalg.solve(small, V.T @ free)
-        f = free - SV @ mix
-        self._last = (self._fixed[:, : self.C] - V @ mix, f, w)
-        return np.asarray(f.cpu())
+        return b - V @ mix, free - SV @ mix
 
     def beta(self) -> Float64:
         """(N, C) of the last scores: ``f = K beta``."""
         assert self._last is not None  # noqa: S101 - the caller has asked for scores
-        b, f, _ = self._last
-        return np.asarray(self.system.coefficients(b, f).cpu())
+        return np.asarray(self.system.coefficients(*self._last).cpu())
 
     def _columns(self, labels: Int64, mu: float) -> tuple[Tensor, Tensor, Tensor]:
         """V, S V and the weights of their columns; classes that one side lacks have none, nor have weights of zero."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .m3d import M3D
 
 _SHARPNESS = 4.0  # of scores in 0..1, before it is fitted
-_CALIBRATED_BY = 1500  # source rows
+_CALIBRATED_BY = 1000  # source rows
 _HOLDOUT = 0.3  # of them by subject
 _BELIEF = 0.5  # weight of the target's labels together, believed or given, against the source's
 _FEW = 20.0  # of one given label, at most
