@@ -62,9 +62,10 @@ class HeLo(Source):
     cross_attention: bool = True
     ot: bool = True
     label_attention: Literal["joint", "propagate"] | None = "joint"
+    keys: Literal["all", "others"] = "all"
     residual: Literal["key", "query", "both"] = "key"
     eps: float = 0.1
-    iterations: int = 50
+    iterations: int = 20
     detach: bool = False
     correlation: Literal["source", "batch"] = "source"
     cc_weight: float = 1.0
@@ -79,6 +80,7 @@ class HeLo(Source):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._one_of("label_attention", "joint", "propagate", None)
+        self._one_of("keys", "all", "others")
         self._one_of("residual", "key", "query", "both")
         self._one_of("correlation", "source", "batch")
         self._one_of("align", "mmd", "ot", None)
@@ -120,7 +122,7 @@ class HeLo(Source):
             shapes, job.classes, query, behaviour,
             tokens=self.tokens, width=self.width, heads=self.heads, depth=self.depth, feedforward=self.feedforward,
             dropout=self.dropout, cross_attention=self.cross_attention, ot=self.ot, label_attention=self.label_attention,
-            residual=self.residual, eps=self.eps, iterations=self.iterations, detach=self.detach,
+            keys=self.keys, residual=self.residual, eps=self.eps, iterations=self.iterations, detach=self.detach,
         )  # fmt: skip
         return fitted(core.to(job.device), job, self)
 

@@ -36,6 +36,7 @@ class Design:
     cross_attention: bool = True
     ot: bool = True
     label_attention: str | None = "joint"
+    keys: str = "all"
     residual: str = "key"
     eps: float = 0.1
     iterations: int = 20
@@ -61,7 +62,8 @@ class HeloNetwork(Core):
         self.query = names.index(query)
         self.acts = [names.index(name) for name in behaviour]
         feels = [i for i in range(len(names)) if i not in self.acts]
-        self.keys = ([i for i in feels if i != self.query] or [self.query]) if d.cross_attention else feels
+        others = [i for i in feels if i != self.query]
+        self.keys = others if d.cross_attention and d.keys == "others" and others else feels
         points = d.tokens * len(self.keys)  # of the physiological representation, and of each behaviour view (paper: 2C)
         self.project = nn.ModuleList(
             _projection(tuple(shape), points if i in self.acts else d.tokens, d.width)
@@ -170,7 +172,7 @@ class LabelAttention(nn.Module):
     def __init__(self, classes: int, width: int, form: str) -> None:
         super().__init__()
         self.form = form
-        self.embedding = nn.Parameter(torch.randn(classes, width))
+        self.embedding = nn.Parameter(torch.randn(classes, width) / width**0.5)
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
