@@ -272,7 +272,8 @@ def _check_method(wearer: Wearer, method: methods.Method, name: str) -> None:
         own = (
             f"version {bundle.version} of {wearer.config.id}'s {bundle.name!r}" if bundle.version else f"model {bundle.name!r}"
         )
-        back = f", or go back with 'streamaffect models rollback {wearer.config.id}'" if bundle.version else ""
+        roll = f"streamaffect models rollback {wearer.config.id} {wearer.config.model or bundle.name}"
+        back = f", or '{roll}'" if bundle.version else ""
         raise UsageError(
             f"method {name!r} cannot go on from {own}, which {config['method']!r} made: run it with --method "
             f"{config['method']}, train a model with --method {name}{back}"
