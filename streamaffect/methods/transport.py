@@ -18,7 +18,11 @@ def plan(cost: Tensor, a: Tensor, b: Tensor, eps: float = 0.1, iterations: int =
 
     Columns come out exact, rows as near as the iterations bring them; with ``tolerance`` they stop once no row of the
     batch is off by more (not in an exported graph, whose length is fixed). Differentiable through the iterations.
+
+    Raises ValueError for masses that are negative, not finite, or differ between a and b.
     """
+    if not torch.compiler.is_compiling():
+        check(a, b)
     u, v = potentials(cost, a, b, eps, iterations, tolerance)
     return torch.exp(u[..., :, None] + v[..., None, :] - cost / eps)
 
@@ -46,12 +50,14 @@ def mass_error(T: Tensor, a: Tensor, b: Tensor) -> float:
 
 
 def check(a: Tensor, b: Tensor) -> None:
-    """ValueError unless both are masses, not negative and of the same positive sum."""
+    """ValueError unless a (..., P) and b (..., B) are masses, not negative and of the same positive sums."""
     if not (torch.isfinite(a).all() and torch.isfinite(b).all()) or min(float(a.min()), float(b.min())) < 0:
         raise ValueError("marginals must be finite and not negative")
     total, other = a.sum(-1), b.sum(-1)
     if float(total.min()) <= 0 or float((total - other).abs().max()) > 1e-4 * float(total.max()):
-        raise ValueError(f"marginals must have the same positive mass, got {total.tolist()} and {other.tolist()}")
+        worst = (total - other).abs().argmax()
+        pair = float(total.flatten()[worst]), float(other.flatten()[worst])
+        raise ValueError(f"marginals must have the same positive mass, got {pair[0]:.6g} and {pair[1]:.6g}")
 
 
 def cosine_cost(x: Tensor, y: Tensor) -> Tensor:
@@ -64,8 +70,9 @@ def divergence(x: Tensor, y: Tensor, a: Tensor, b: Tensor, eps: float = 0.1, ite
 
     Costs are squared distances over their mean between x and y (without gradient): eps has no scale. Without the two
     self-terms entropy would draw all points to their mean (Feydy et al., AISTATS 2019). The gradient is that of the
-    costs under the fixed plans (envelope theorem): nothing is unrolled.
+    costs under the fixed plans (envelope theorem): nothing is unrolled. ValueError for masses as in :func:`plan`.
     """
+    check(a, b)
     cross = _squares(x, y)
     scale = cross.detach().mean().clamp_min(1e-12)
     parts = (

@@ -131,4 +131,6 @@ def test_divergence_draws_points_towards_the_others():
 )
 def test_masses_that_do_not_balance_are_refused(a, b, message):
     with pytest.raises(ValueError, match=message):
-        transport.check(torch.tensor(a), torch.tensor(b))
+        transport.plan(torch.rand(2, 2), torch.tensor(a), torch.tensor(b))
+    with pytest.raises(ValueError, match=message):
+        transport.divergence(torch.rand(2, 3), torch.rand(2, 3), torch.tensor(a), torch.tensor(b))
