@@ -58,7 +58,7 @@ class System:
 
         Raises ArithmeticError where conjugate gradients do not get there: eta is too small for the kernel.
         """
-        x = torch.zeros_like(b) if guess is None else guess.clone()
+        x = torch.zeros_like(b) if guess is None else guess * b.bool().any(0)  # of nothing the answer is nothing
         # with a guess, K b (for the scale) and K J x share one pass over K, which is what a product costs
         columns = b if guess is None else torch.cat([b, self._J @ x], 1)
         product = self._times(columns)

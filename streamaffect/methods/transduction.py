@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _SHARPNESS = 4.0  # of scores in 0..1, before it is fitted
 _CALIBRATED_BY = 1000  # source rows
 _HOLDOUT = 0.3  # of them by subject
+_PROBE = 512
 _BELIEF = 0.5  # weight of the target's labels together, believed or given, against the source's
 _FEW = 20.0  # of one given label, at most
 _FOLD = 1.5  # iterations that the last solve and the machine are allowed for
@@ -46,13 +47,14 @@ def fit(job: Fit, method: M3D) -> KernelMachine:
     weight = label_weight(y[rows], method)
     beta = ridge(z, y[rows], weight, method, job.device)
     job.tell(0.8)
-    sharpness = calibrate(job, method, maps)[0]
+    sharpness = calibrate(job, method, maps, method.max_rows)[0]
     return machine(job, method, maps, z, beta, np.ones(len(z)), sharpness, adapted=False)
 
 
 def adapt(job: Adaptation, method: M3D) -> KernelMachine:
     """M3D's algorithm 1, and its result folded into one machine for windows to come."""
-    source, target = sample(job, affordable(job, method)), Target.of(job)
+    limit = affordable(job, method)
+    source, target = sample(job, limit), Target.of(job)
     answers = posteriors(job)
     y = job.y[source]
     marginal = y @ job.ratio(answers)
@@ -62,9 +64,9 @@ def adapt(job: Adaptation, method: M3D) -> KernelMachine:
     run = Run(job, method, maps(x), y, marginal, maps(target.x), target)
     labels = run.iterate(run.first(answers))
     beta, f = run.fold(labels)
-    ridge_sharpness, held = calibrate(job, method, maps)
-    own = held(run.zt[: target.m])
-    sharpness = ridge_sharpness * _spread(own) / max(_spread(f[len(y) : len(y) + target.m]), 1e-9)
+    sharpness, ridge_scores = calibrate(job, method, maps, limit)
+    # the alignment shrinks the scores: as far apart as those that the sharpness was fitted to
+    sharpness *= _spread(ridge_scores(run.zt[: target.m])) / max(_spread(f[len(y) : len(y) + target.m]), 1e-9)
     return machine(job, method, maps, np.concatenate([run.zs, run.zt]), beta, run.is_target, sharpness, adapted=True)
 
 
@@ -214,17 +216,22 @@ def sample(job: Fit, limit: int) -> Int64:
 
 
 def affordable(job: Adaptation, method: M3D) -> int:
-    """``max_rows``, less where the factor of so many rows would not fit into half of the time that is left."""
+    """``max_rows`` of the source, fewer where their problem would not fit into the time that is left.
+
+    N rows cost about ``3 a N^2 (N + 4000)``, a the seconds of a Cholesky factor over its rows cubed, as measured here.
+    """
     if job.budget_s is None:
         return method.max_rows
-    probe = torch.eye(512, device=job.device) + 0.5
-    torch.linalg.cholesky_ex(probe)
-    before = time.perf_counter()
-    int(torch.linalg.cholesky_ex(probe)[1])
-    a_row_cubed = (time.perf_counter() - before) / len(probe) ** 3
-    left = max(0.0, job.deadline - time.perf_counter())
-    rows = int((0.25 * left / a_row_cubed) ** (1 / 3)) - len(next(iter(job.target.values())))
-    return int(min(method.max_rows, max(rows, 8 * job.classes)))
+    probe = torch.eye(_PROBE, device=job.device) + 0.5
+    took = []
+    for _ in range(3):
+        before = time.perf_counter()
+        int(torch.linalg.cholesky_ex(probe)[1])
+        took.append(time.perf_counter() - before)
+    left = max(0.0, 0.6 * (job.deadline - time.perf_counter())) * _PROBE**3 / (3 * float(np.median(took)))
+    rows = np.arange(1, method.max_rows + 1) + len(next(iter(job.target.values())))
+    fits = int((rows**2 * (rows + 4000.0) <= left).sum())
+    return int(min(method.max_rows, max(fits, 16 * job.classes)))
 
 
 def label_weight(y: Float32, method: M3D) -> Float64:
@@ -242,10 +249,10 @@ def ridge(z: Float64, y: Float32, weight: Float64, method: M3D, device: torch.de
     return np.asarray(system.coefficients(b, system.solve(b)).cpu())
 
 
-def calibrate(job: Fit, method: M3D, maps: Maps) -> tuple[float, Any]:
+def calibrate(job: Fit, method: M3D, maps: Maps, limit: int = _CALIBRATED_BY) -> tuple[float, Any]:
     """Sharpness of ridge scores by source subjects that the regression has not seen, and the regression itself."""
     train, held = split(job.source, _HOLDOUT, job.seed)
-    chosen = np.isin(np.arange(len(job.y)), sample(job, min(_CALIBRATED_BY, method.max_rows)))
+    chosen = np.isin(np.arange(len(job.y)), sample(job, min(_CALIBRATED_BY, limit)))
     train, held = train[chosen[train]], held[chosen[held]]
     x = _stacked(job.x)
     z, y = maps(x[train]), job.y[train]
