@@ -106,10 +106,12 @@ class HeloNetwork(Core):
     def _fuse(self, x: list[Tensor], there: Tensor) -> tuple[Tensor, Tensor]:
         """x^phy (n, points, width) and its mask (n, points), Eq. 1-4.
 
-        Without the query a block is LN(x^m) alone; without view m its tokens are the query's own, LN(x^query).
+        Without the query a block is LN(x^m) alone; without view m it is missing or, where the query has no block of its
+        own, LN(x^query).
         """
         blocks, masks = [], []
         asked = there[:, self.query, None, None]
+        stands_in = self.query not in self.keys
         for j, i in enumerate(self.keys):
             given = there[:, i, None, None]
             if self.cross is None:
@@ -118,7 +120,7 @@ class HeloNetwork(Core):
                 attended = self.cross[j](x[self.query], x[i])
                 both = attended + self._residual(j, x[self.query], x[i])
                 one = self.norm[j](torch.where(given, x[i], x[self.query]))
-                block, known = torch.where(asked & given, both, one), asked | given
+                block, known = torch.where(asked & given, both, one), given | asked if stands_in else given
             blocks.append(torch.where(known, block, 0))
             masks.append(known[:, :, 0].expand(-1, block.shape[1]))
         return torch.cat(blocks, 1), torch.cat(masks, 1)
