@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from . import manifold
 from .adistance import Distances, svm
-from .calibration import fit_temperature
-from .contract import Float32, Float64, Int64, Views
-from .holdout import split
+from .contract import Float32, Float64, Int64
 from .jobs import Adaptation, Fit
 from .kernel_machine import KernelMachine, compress
 from .laplacian import consecutive, laplacian
 from .linkclue import consensus
 from .manifold import Maps
-from .srm import Aligned, Problem, System, kernel, precision
+from .ridge import calibrate, label_weight, penalty, regress, sample, similarity, stacked
+from .srm import Aligned, Problem, System, kernel
 from .training import balanced, predict
 
 if TYPE_CHECKING:
     from .cores import Core
     from .m3d import M3D
 
-_SHARPNESS = 4.0  # of scores in 0..1, before it is fitted
-_CALIBRATED_BY = 1000  # source rows
-_HOLDOUT = 0.3  # of them by subject
-_PROBE = 512
+_PROBE = 512  # rows of the factor that tells how fast this machine is
 _BELIEF = 0.5  # weight of the target's labels together, believed or given, against the source's
 _FEW = 20.0  # of one given label, at most
 _FOLD = 1.5  # iterations that the last solve and the machine are allowed for
@@ -39,13 +33,13 @@ _FOLD = 1.5  # iterations that the last solve and the machine are allowed for
 
 def fit(job: Fit, method: M3D) -> KernelMachine:
     """Kernel ridge regression on the source alone, on its principal components."""
-    x, y, rows = _stacked(job.x), job.y, sample(job, method.max_rows)
+    x, y, rows = stacked(job.x), job.y, sample(job, method.max_rows)
     settings = manifold.Settings("none" if method.reduction == "none" else "pca", manifold="none", d=method.d)
     maps = manifold.learn(x[rows], x[rows], settings)
     z = maps(x[rows])
     job.tell(0.3)
     weight = label_weight(y[rows], method)
-    beta = ridge(z, y[rows], weight, method, job.device)
+    beta = regress(z, y[rows], weight, method, job.device)
     job.tell(0.8)
     sharpness = calibrate(job, method, maps, method.max_rows)[0]
     return machine(job, method, maps, z, beta, np.ones(len(z)), sharpness, adapted=False)
@@ -58,7 +52,7 @@ def adapt(job: Adaptation, method: M3D) -> KernelMachine:
     answers = posteriors(job)
     y = job.y[source]
     marginal = y @ job.ratio(answers)
-    x = _stacked(job.x)[source]
+    x = stacked(job.x)[source]
     maps = manifold.learn(x, target.x, _settings(method), marginal)
     job.tell(0.1)
     run = Run(job, method, maps(x), y, marginal, maps(target.x), target)
@@ -79,7 +73,7 @@ def refine(job: Adaptation, method: M3D, core: Core, labels: Float32, weight: Fl
     maps = _maps(machine_before)
     source, target = sample(job, affordable(job, method)), Target.of(job)
     y = job.y[source]
-    run = Run(job, method, maps(_stacked(job.x)[source]), y, y @ job.ratio(labels), maps(target.x), target, labels, weight)
+    run = Run(job, method, maps(stacked(job.x)[source]), y, y @ job.ratio(labels), maps(target.x), target, labels, weight)
     said = target.known.copy()
     said[: target.m] = labels.argmax(axis=1)
     beta, _ = run.fold(said)
@@ -98,12 +92,12 @@ class Target:
 
     @classmethod
     def of(cls, job: Adaptation) -> Target:
-        x = _stacked(job.target)
+        x = stacked(job.target)
         if job.few is None:
             return cls(x, len(x), np.full(len(x), -1), np.empty((0, job.classes), np.float32))
         views, y = job.few
         known = np.concatenate([np.full(len(x), -1), y.argmax(axis=1)])
-        return cls(np.concatenate([x, _stacked(views)]), len(x), known, y)
+        return cls(np.concatenate([x, stacked(views)]), len(x), known, y)
 
 
 class Run:
@@ -126,10 +120,10 @@ class Run:
         if few := len(target.y):
             weight[target.m :] = min(_FEW, _BELIEF * self.n / few) * label_weight(target.y, method)
         rows = torch.from_numpy(np.concatenate([zs, zt]))
-        similarity = _similarity(rows, job.device)
-        self._nearest = similarity[self.n :, : self.n].argmax(1).cpu().numpy()
+        cosine = similarity(rows, job.device)
+        self._nearest = cosine[self.n :, : self.n].argmax(1).cpu().numpy()
         edges = (consecutive(job.trial, self.n), method.temporal) if method.temporal > 0 else None
-        L = laplacian(similarity, method.neighbours, edges) if method.rho > 0 or edges else None
+        L = laplacian(cosine, method.neighbours, edges) if method.rho > 0 or edges else None
         problem = Problem(
             weight=np.concatenate([label_weight(y, method), weight]),
             y=np.concatenate([y, given]),
@@ -138,7 +132,7 @@ class Run:
             strength=method.strength,
             boost=float(job.classes) if method.mu == "meda" else 1.0,
         )
-        system = System(kernel(similarity, method.gamma), _penalty(problem.weight, L, method.rho), method.eta)
+        system = System(kernel(cosine, method.gamma), penalty(problem.weight, L, method.rho), method.eta)
         self.aligned = Aligned(system, problem)
         self._distances: Distances | None = None
 
@@ -197,24 +191,6 @@ class Run:
         return np.where(self.target.known >= 0, self.target.known, labels)
 
 
-def sample(job: Fit, limit: int) -> Int64:
-    """At most ``limit`` rows of the source, by ``job.seed``, in the proportions of subjects and classes."""
-    n = len(job.y)
-    if n <= limit:
-        return np.arange(n)
-    rng = np.random.default_rng(job.seed)
-    subject = np.unique(job.source.subject, return_inverse=True)[1]
-    group = np.unique(subject * job.classes + job.y.argmax(axis=1), return_inverse=True)[1]
-    order = rng.permutation(n)
-    order = order[np.argsort(group[order], kind="stable")]
-    size = np.bincount(group)
-    rank = np.arange(n) - np.repeat(np.cumsum(size) - size, size)
-    # the row's place within its group, 0..1: the first of every group come first
-    place = (rank + rng.random(len(size))[group[order]]) / size[group[order]]
-    chosen: Int64 = np.sort(order[np.argsort(place, kind="stable")[:limit]])
-    return chosen
-
-
 def affordable(job: Adaptation, method: M3D) -> int:
     """``max_rows`` of the source, fewer where their problem would not fit into the time that is left.
 
@@ -232,41 +208,6 @@ def affordable(job: Adaptation, method: M3D) -> int:
     rows = np.arange(1, method.max_rows + 1) + len(next(iter(job.target.values())))
     fits = int((rows**2 * (rows + 4000.0) <= left).sum())
     return int(min(method.max_rows, max(fits, 16 * job.classes)))
-
-
-def label_weight(y: Float32, method: M3D) -> Float64:
-    """The diagonal of A for labelled rows: 1, or by class ``1 / (C p_c)``, mean 1, so that no class is outvoted."""
-    if not method.balanced:
-        return np.ones(len(y))
-    weight: Float64 = (y @ balanced(y)).astype(np.float64)
-    return weight
-
-
-def ridge(z: Float64, y: Float32, weight: Float64, method: M3D, device: torch.device) -> Float64:
-    """beta (n, C) of weighted kernel ridge regression: ``(A K + eta I) beta = A y``."""
-    system = System(kernel(_similarity(torch.from_numpy(z), device), method.gamma), _penalty(weight, None, 0), method.eta)
-    b = torch.from_numpy(weight[:, None] * y).to(device)
-    return np.asarray(system.coefficients(b, system.solve(b)).cpu())
-
-
-def calibrate(job: Fit, method: M3D, maps: Maps, limit: int = _CALIBRATED_BY) -> tuple[float, Any]:
-    """Sharpness of ridge scores by source subjects that the regression has not seen, and the regression itself."""
-    train, held = split(job.source, _HOLDOUT, job.seed)
-    chosen = np.isin(np.arange(len(job.y)), sample(job, min(_CALIBRATED_BY, limit)))
-    train, held = train[chosen[train]], held[chosen[held]]
-    x = _stacked(job.x)
-    z, y = maps(x[train]), job.y[train]
-    beta = ridge(z, y, label_weight(y, method), method, job.device)
-
-    def scores(rows: Float64) -> Float64:
-        similarity: Float64 = np.exp(2 * method.gamma * (rows @ z.T - 1)) @ beta
-        return similarity
-
-    if not len(held):
-        return _SHARPNESS, scores
-    logits = _SHARPNESS * scores(maps(x[held]))
-    p = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return _SHARPNESS / fit_temperature(p / p.sum(axis=1, keepdims=True), job.y[held].astype(np.float64)), scores
 
 
 def machine(
@@ -303,18 +244,6 @@ def _settings(method: M3D) -> manifold.Settings:
     )
 
 
-def _similarity(rows: Tensor, device: torch.device) -> Tensor:
-    rows = rows.to(device, precision(len(rows)))
-    return rows @ rows.T
-
-
-def _penalty(weight: Float64, L: Any, rho: float) -> Any:
-    from scipy import sparse
-
-    A = sparse.diags(weight).tocsr()
-    return A if L is None else (A + rho * L).tocsr()
-
-
 def _one_against_all(z: Float64, classes: Int64, count: int, rows: Float64) -> Int64:
     w = np.stack([svm(z, np.where(classes == c, 1.0, -1.0)) for c in range(count)])
     answers: Int64 = (rows @ w[:, :-1].T + w[:, -1]).argmax(axis=1)
@@ -324,7 +253,3 @@ def _one_against_all(z: Float64, classes: Int64, count: int, rows: Float64) -> I
 def _spread(scores: Float64) -> float:
     """How far the classes' scores lie apart, root mean square."""
     return float((scores - scores.mean(axis=1, keepdims=True)).std())
-
-
-def _stacked(views: Views) -> npt.NDArray[np.float32]:
-    return np.concatenate(list(views.values()), axis=1)

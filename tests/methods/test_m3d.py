@@ -149,7 +149,7 @@ def test_a_few_labels_of_the_target_are_held_to(lab, m3d_model, vector_source, s
 def test_source_rows_are_drawn_by_subject_and_class(lab, vector_source):
     from types import SimpleNamespace
 
-    from streamaffect.methods.transduction import sample
+    from streamaffect.methods.ridge import sample
 
     job = SimpleNamespace(y=vector_source.distribution(2), seed=3, source=vector_source, classes=2)
     rows = sample(job, 60)
