@@ -44,6 +44,11 @@ def precision(rows: int) -> torch.dtype:
     return torch.float64 if rows <= _DOUBLE else torch.float32
 
 
+def _host(device: torch.device) -> bool:
+    """Whether numpy and scipy do the work; else torch does."""
+    return device.type == "cpu"
+
+
 class System:
     """``S = K (J K + eta I)^-1`` applied to columns. ``K`` (N, N) kernel, ``J`` sparse symmetric, both positive."""
 
@@ -87,7 +92,7 @@ class System:
 
     def _times(self, v: Tensor) -> Tensor:
         """K v, summed in float64 whatever K is held in: what is lost here comes back divided by eta."""
-        if self.K.device.type != "cpu":
+        if not _host(self.K.device):
             rows = len(self.K) if self.K.dtype == v.dtype else _WIDE
             return torch.cat([self.K[i : i + rows].to(v.dtype) @ v for i in range(0, len(self.K), rows)])
         K, columns = self.K.numpy(), v.numpy()  # numpy's product with a few columns is twice as fast as torch's
@@ -124,7 +129,7 @@ class _Factor:
     def solve(self, b: Tensor) -> Tensor:
         """``H^-1 b``; LAPACK by scipy on a CPU, where it is three times faster for a few columns."""
         right = b.to(self._dtype)
-        if right.device.type != "cpu":
+        if not _host(right.device):
             return torch.cholesky_solve(right, self._lower).to(b.dtype)
         from scipy.linalg import cho_solve
 
@@ -139,7 +144,7 @@ class _Sparse:
     def __init__(self, matrix: Any, device: torch.device, dtype: torch.dtype = torch.float64) -> None:
         self._csr = matrix.astype(np.float64 if dtype == torch.float64 else np.float32).tocsr()
         self._tensor = None
-        if device.type != "cpu":
+        if not _host(device):
             coo = self._csr.tocoo()
             index = torch.from_numpy(np.stack(coo.coords).astype(np.int64))
             self._tensor = torch.sparse_coo_tensor(

@@ -132,6 +132,17 @@ def test_float32_factor_and_kernel_give_the_same_labels(monkeypatch):
     np.testing.assert_allclose(exact, dense_scores(K, L, A, p.y, classes, truth, 0.5)[0], atol=1e-8)
 
 
+def test_what_an_accelerator_does_gives_the_same(monkeypatch):
+    z, classes, truth = rows()
+    p = problem(z, classes)
+    here = aligned(z, p)
+    monkeypatch.setattr(srm, "_host", lambda device: False)
+    for dtype, direct, tolerance in ((torch.float64, 1200, 1e-9), (torch.float64, 0, 1e-7), (torch.float32, 0, 1e-4)):
+        monkeypatch.setattr(srm, "_DIRECT", direct)
+        there = aligned(z, p, dtype)
+        np.testing.assert_allclose(there.scores(truth, 0.4), here.scores(truth, 0.4), atol=tolerance)
+
+
 def test_duplicates_and_rows_of_the_target_that_hang_together_alone():
     """A singular kernel, and a Laplacian with a component without labels: J is singular too."""
     z, classes, truth = rows(40, 30)
