@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 import numpy as np
 
 from .contract import Float32, Float64, Int64
-from .coral import ROUNDS, STILL, answers
+from .coral import ROUNDS, STILL
 from .jobs import Adaptation
 from .zscore import ZScore
 
 if TYPE_CHECKING:
+    from .cores import Core
     from .linear import Linear
 
 
@@ -45,21 +46,21 @@ class TCA(ZScore):
         self._one_of("kernel", "linear", "rbf")
         self._positive("gamma", "mu")
 
-    def _align(self, job: Adaptation, core: Linear) -> tuple[Linear, Float32]:
+    def _align(self, job: Adaptation, core: Core) -> tuple[Linear, Float32]:
         from .linear import Linear
 
         sizes = [view.shape[1] for view in job.x.values()]
         plain = Linear(sizes, job.classes, unit=True)
         source, target = plain.embed(job.x), plain.embed(job.target)
-        ratio = np.zeros(job.classes)
+        aligned, ratio = cast("Linear", core), np.zeros(job.classes)
         for _ in range(ROUNDS):
-            last, ratio = ratio, job.ratio(answers(core, core.embed(job.target), job.temperature))
+            last, ratio = ratio, job.ratio(aligned.posteriors(aligned.embed(job.target), job.temperature))
             if np.abs(ratio - last).max() < STILL:
                 break
-            core = self._mapped(sizes, source[self._draw(job, ratio)], target, job).to(job.device)
-            rows = core.embed(job.x)
-            core.solve(rows, job.y, self.C)
-        return core, rows
+            aligned = self._mapped(sizes, source[self._draw(job, ratio)], target, job).to(job.device)
+            rows = aligned.embed(job.x)
+            aligned.solve(rows, job.y, self.C)
+        return aligned, rows
 
     def _mapped(self, sizes: list[int], source: Float32, target: Float32, job: Adaptation) -> Linear:
         """A core that tells components, each of variance 1 over all source windows; its classifier is not fitted."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from .jobs import Adaptation
 from .zscore import ZScore
 
 if TYPE_CHECKING:
+    from .cores import Core
     from .linear import Linear
 
 ROUNDS = 3  # of proportions and moments in turn
@@ -41,17 +42,17 @@ class Coral(ZScore):
         self._positive("ridge")
         self._one_of("recentre", False, True)
 
-    def _align(self, job: Adaptation, core: Linear) -> tuple[Linear, Float32]:
-        core = copy.deepcopy(core)
-        source, target = core.embed(job.x), core.embed(job.target)
+    def _align(self, job: Adaptation, core: Core) -> tuple[Linear, Float32]:
+        aligned = copy.deepcopy(cast("Linear", core))
+        source, target = aligned.embed(job.x), aligned.embed(job.target)
         ratio = np.zeros(job.classes)
         for _ in range(ROUNDS):
-            last, ratio = ratio, job.ratio(answers(core, target, job.temperature))
+            last, ratio = ratio, job.ratio(aligned.posteriors(target, job.temperature))
             if np.abs(ratio - last).max() < STILL:
                 break
             rows = recolour(source, target, self.ridge, job.y @ ratio, recentre=self.recentre)
-            core.solve(rows, job.y, self.C)
-        return core, rows
+            aligned.solve(rows, job.y, self.C)
+        return aligned, rows
 
 
 def recolour(
@@ -70,16 +71,8 @@ def recolour(
     mean_s, cov_s = _moments(s, np.ones(len(s)) if weight is None else np.asarray(weight, dtype=np.float64))
     mean_t, cov_t = _moments(t, np.ones(len(t)))
     eye = ridge * np.eye(s.shape[1])
-    rows = (s - mean_s) @ _power(cov_s + eye, -0.5) @ _power(cov_t + eye, 0.5)
+    rows = (s - mean_s) @ power(cov_s + eye, -0.5) @ power(cov_t + eye, 0.5)
     return (rows + (mean_t if recentre else mean_s)).astype(np.float32)
-
-
-def answers(core: Linear, rows: Float32, temperature: float) -> Float64:
-    """Posteriors (m, C) of representations (m, d)."""
-    logits = rows.astype(np.float64) @ core.weight.cpu().double().numpy() + core.bias.cpu().double().numpy()
-    p: Float64 = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
-    p /= p.sum(axis=1, keepdims=True)
-    return p
 
 
 def _moments(rows: Float64, weight: Float64) -> tuple[Float64, Float64]:
@@ -89,8 +82,9 @@ def _moments(rows: Float64, weight: Float64) -> tuple[Float64, Float64]:
     return mean, (centred * share[:, None]).T @ centred / max(1 - float(share @ share), 1 / len(rows))
 
 
-def _power(C: Float64, exponent: float) -> Float64:
-    values, vectors = np.linalg.eigh(C)
+def power(C: npt.ArrayLike, exponent: float) -> Float64:
+    """Of a symmetric positive matrix (k, k); eigenvalues below 1e-12 of the largest are taken as that."""
+    values, vectors = np.linalg.eigh(np.asarray(C, dtype=np.float64))
     largest = values.max()
     result: Float64 = (vectors * np.maximum(values, 1e-12 * largest) ** exponent) @ vectors.T
     return result

@@ -16,6 +16,7 @@ _KINDS = {
     "linear": "linear:Linear",
     "mlp": "mlp:MLP",
     "network": "networks:Network",
+    "whitened": "whitened:Whitened",
 }
 
 

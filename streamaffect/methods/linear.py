@@ -12,13 +12,53 @@ from torch import Tensor
 
 from .contract import Float32, Float64, Views
 from .cores import Core
+from .model import run_batched
 
 _ABSENT = -30.0  # logit of a class without windows
 _STEPS = 1000
 
 
-class Linear(Core):
-    """The vector views joined (missing ones are zero), optionally brought to length 1, optionally mapped, then linear.
+class Regressed(Core):
+    """A representation (n, width) and a logistic regression on it. ``weight`` (width, C), ``bias`` (C,)."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+        self.weight: Tensor
+        self.bias: Tensor
+        self.register_buffer("weight", torch.zeros(width, classes))
+        self.register_buffer("bias", torch.zeros(classes))
+
+    def forward(self, views: Sequence[Tensor], keep: Tensor) -> tuple[Tensor, Tensor]:
+        embedding = self.represent(views, keep)
+        return embedding, embedding @ self.weight + self.bias
+
+    def represent(self, views: Sequence[Tensor], keep: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def embed(self, views: Views) -> Float32:
+        """(n, d) representations of standardised views, all present."""
+        tensors = [torch.as_tensor(view, device=self.bias.device) for view in views.values()]
+        rows = run_batched(lambda part: self.represent(part, part[0].new_ones(len(part[0]), len(part))), tensors)
+        return np.asarray(rows.cpu().numpy())
+
+    def posteriors(self, rows: Float32, temperature: float) -> Float64:
+        """(m, C) of representations (m, d)."""
+        logits = torch.as_tensor(rows, device=self.bias.device) @ self.weight + self.bias
+        return np.asarray(torch.softmax(logits.double() / temperature, 1).cpu().numpy())
+
+    def solve(self, rows: npt.ArrayLike, y: npt.ArrayLike, C: float, weight: npt.ArrayLike | None = None) -> None:
+        """Set the classifier to the logistic regression of ``rows``, representations (n, d), with inverse penalty ``C / d``.
+
+        The penalty is for rows of variance 1 a feature: so it means the same for 8 features and for 300.
+        """
+        W, b = logistic(np.asarray(rows, dtype=np.float64), np.asarray(y), C / len(self.weight), weight)
+        self.weight.copy_(torch.as_tensor(W))
+        self.bias.copy_(torch.as_tensor(b))
+
+
+class Linear(Regressed):
+    """The vector views joined (missing ones are zero), optionally brought to length 1, optionally mapped.
 
     ``sizes`` of the views; ``components`` d of the map, None: the rows themselves are the representation.
     """
@@ -26,44 +66,23 @@ class Linear(Core):
     kind: ClassVar[str] = "linear"
 
     def __init__(self, sizes: Sequence[int], classes: int, components: int | None = None, unit: bool = False) -> None:
-        super().__init__()
-        self.sizes, self.classes, self.components, self.unit = [int(k) for k in sizes], classes, components, unit
-        k = sum(self.sizes)
+        super().__init__(sum(sizes) if components is None else components, classes)
+        self.sizes, self.components, self.unit = [int(k) for k in sizes], components, unit
         if components is not None:
             self.map: Tensor
-            self.register_buffer("map", torch.zeros(k, components))
-        width = k if components is None else components
-        self.weight: Tensor
-        self.bias: Tensor
-        self.register_buffer("weight", torch.zeros(width, classes))
-        self.register_buffer("bias", torch.zeros(classes))
+            self.register_buffer("map", torch.zeros(sum(sizes), components))
 
     def spec(self) -> dict[str, Any]:
         return {"sizes": self.sizes, "classes": self.classes, "components": self.components, "unit": self.unit}
 
-    def forward(self, views: Sequence[Tensor], keep: Tensor) -> tuple[Tensor, Tensor]:
-        embedding = self.represent(self.join(views, keep))
-        return embedding, embedding @ self.weight + self.bias
-
-    def join(self, views: Sequence[Tensor], keep: Tensor) -> Tensor:
+    def represent(self, views: Sequence[Tensor], keep: Tensor) -> Tensor:
         rows = torch.cat([view * keep[:, i, None] for i, view in enumerate(views)], 1)
-        return rows / rows.square().sum(1, keepdim=True).sqrt().clamp_min(1e-12) if self.unit else rows
+        if self.unit:
+            rows = rows / rows.square().sum(1, keepdim=True).sqrt().clamp_min(1e-12)
+        return self.mapped(rows)
 
-    def represent(self, rows: Tensor) -> Tensor:
+    def mapped(self, rows: Tensor) -> Tensor:
         return rows if self.components is None else rows @ self.map
-
-    def solve(self, rows: npt.ArrayLike, y: npt.ArrayLike, C: float, weight: npt.ArrayLike | None = None) -> None:
-        """Set the classifier to the logistic regression of ``rows``, representations (n, d); see :func:`logistic`."""
-        W, b = logistic(np.asarray(rows, dtype=np.float64), np.asarray(y), C, weight)
-        self.weight.copy_(torch.as_tensor(W))
-        self.bias.copy_(torch.as_tensor(b))
-
-    def embed(self, views: Views) -> Float32:
-        """(n, d) representations of standardised views, all present."""
-        tensors = [torch.as_tensor(view, device=self.weight.device) for view in views.values()]
-        with torch.no_grad():
-            embedding = self.represent(self.join(tensors, torch.ones(len(tensors[0]), len(tensors), device=self.weight.device)))
-        return np.asarray(embedding.cpu().numpy())
 
 
 class KernelLinear(Linear):
@@ -82,7 +101,7 @@ class KernelLinear(Linear):
         fixed = {"sizes": self.sizes, "classes": self.classes, "components": self.components}
         return {**fixed, "support": len(self.support), "gamma": self.gamma}
 
-    def represent(self, rows: Tensor) -> Tensor:
+    def mapped(self, rows: Tensor) -> Tensor:
         squares = rows.square().sum(1, keepdim=True) + self.support.square().sum(1)
         return torch.exp(-self.gamma * (squares - 2 * rows @ self.support.T).clamp_min(0)) @ self.map
 

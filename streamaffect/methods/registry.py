@@ -24,6 +24,7 @@ _BUILT_IN = {
     "dan": "dan:DAN",
     "dann": "dann:DANN",
     "dynamic": "dynamic:Dynamic",
+    "euclidean_alignment": "euclidean:EuclideanAlignment",
     "helo": "helo:HeLo",
     "m3d": "m3d:M3D",
     "sdcnet": "sdcnet:SDCNet",
