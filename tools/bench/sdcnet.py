@@ -5,7 +5,18 @@
 The literal epoch is what the paper's algorithm says, line by line: SS-Mix of every trial of source and target, MMD and
 CMMD each with its own kernel matrices, one exponential a bandwidth, from broadcast differences, Eq. 20 with its inverses,
 pairs picked by masks. The literal LMMD is DSAN's, class weights by numpy. Before anything is timed, values and gradients
-of both writings are compared.
+of both writings are compared. Times are CPU time of one thread, which other work on the machine disturbs less.
+
+On one of two busy cores (``--epochs 5``):
+
+    largest relative difference of loss and gradient, batch 32  1.1e-12
+    largest relative difference of loss and gradient, batch 128 3.9e-13
+    LMMD, 32 + 32 rows   DSAN's     0.57 ms   ours   0.26 ms     2.2x
+    LMMD, 128 + 128 rows   DSAN's    16.93 ms   ours   0.66 ms    25.8x
+    epoch of 600 windows beside 8400, batch 32   literal     89.2 ms   ours   24.3 ms     3.7x
+    epoch of 600 windows beside 8400, batch 128  literal    168.2 ms   ours   12.6 ms    13.4x
+
+What bounds a step of 32 windows is not arithmetic but the number of tensor operations, microseconds each.
 """
 
 from __future__ import annotations
@@ -189,7 +200,7 @@ def dsan_lmmd(source: Tensor, target: Tensor, y: Tensor, probabilities: Tensor) 
     onehot, soft = np.eye(classes)[y.numpy()], probabilities.numpy()
     onehot, soft = onehot / np.maximum(onehot.sum(0), 1), soft / soft.sum(0)
     ss, tt, st, count = np.zeros((n, n)), np.zeros((n, n)), np.zeros((n, n)), 0
-    for c in set(y.numpy()) & set(soft.argmax(1) if not len(soft) else probabilities.numpy().argmax(1)):
+    for c in set(y.numpy()) & set(probabilities.numpy().argmax(1)):
         s, t = onehot[:, c, None], soft[:, c, None]
         ss, tt, st, count = ss + s @ s.T, tt + t @ t.T, st + s @ t.T, count + 1
     w_ss, w_tt, w_st = (torch.from_numpy(w / count).float() for w in (ss, tt, st))
