@@ -18,7 +18,7 @@ Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Triple = tuple[float, float, float]
 
-_BLOCK = 512  # rows of the distance matrix at a time: 512 x 2048 float32 stay in the cache
+_BLOCK = 512  # rows of the distance matrix at a time: 512 x 1024 float32 stay in the cache
 _SHORTLIST = 4  # greedy chooses among so many times the wanted number
 
 
@@ -32,7 +32,7 @@ def select(
     strategy: Literal["top", "greedy"] = "top",
     signs: Triple = (1, 1, 1),
     scale: Literal["zscore", "rank"] = "zscore",
-    references: int | None = 2048,
+    references: int | None = 1024,
 ) -> npt.NDArray[np.int64]:
     """Indices into ``x`` (n, d), ``max(minimum, ceil(fraction * n))`` of them or all where there are fewer.
 
@@ -64,7 +64,7 @@ def score(
     seed: int = 0,
     signs: Triple = (1, 1, 1),
     scale: Literal["zscore", "rank"] = "zscore",
-    references: int | None = 2048,
+    references: int | None = 1024,
 ) -> Float64:
     """The hybrid score (n,): the weighted, signed sum of the three terms, each z-scored (or ranked to 0..1) over ``x``.
 
