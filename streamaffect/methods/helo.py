@@ -39,7 +39,7 @@ class HeLo(Source):
     ``iterations`` are the Sinkhorn's, which the paper leaves open. ``tokens`` a view, of ``width`` (paper: 128), ``heads``,
     ``depth`` and ``feedforward`` of the transformers.
 
-    Class labels are one-hot distributions, with ``smoothing``, and classes count alike; distributions count as they are.
+    Class labels become distributions by ``smoothing``, and classes count alike; distributions are taken as they are.
     The paper trains for 300 epochs and validates on nothing: here subjects are held out and end the fit (``holdout=0``:
     its last epoch). ``view_dropout`` prepares for sensors that fall off.
     """
@@ -51,7 +51,7 @@ class HeLo(Source):
     lr: float = 1e-3
     weight_decay: float = 0.0
     patience: int = 20
-    smoothing: float = 0.0
+    smoothing: float = 0.1
     query: str | None = None
     behaviour: Sequence[str] | None = None
     tokens: int = 8

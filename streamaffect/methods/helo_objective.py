@@ -26,12 +26,12 @@ Terms = dict[str, Tensor | float]
 def fitted(core: HeloNetwork, job: Fit, params: HeLo) -> HeloNetwork:
     """``core`` fitted on the job's source, by the correlation of the labels that it is trained on."""
     train, _ = split(job.source, params.holdout, job.seed)
-    core.correlation.copy_(cosines(smooth(torch.as_tensor(job.y[train], dtype=torch.float64), params.smoothing)))
+    objective = SourceLoss(params, job)
+    core.correlation.copy_(cosines(smooth(torch.as_tensor(job.y[train], dtype=torch.float64), objective.smoothing)))
     s = FitSettings(
         params.epochs, params.batch_size, params.lr, params.weight_decay,
         params.patience, params.holdout, 0.0, params.view_dropout, params.lead,
     )  # fmt: skip
-    objective = SourceLoss(params, job)
 
     def loss(_: Core, batch: Rows, keep: Tensor) -> Tensor:
         logits, cost = core.answer(batch.views, keep)[1:]
@@ -57,20 +57,21 @@ def adapted(job: Adaptation, params: HeLo) -> Core:
 class SourceLoss:
     """Eq. 10 with its weights: ``KL(L || L^) + cc_weight mean (M^L - M^gt)^2 + wd_weight <T, cost>``.
 
-    Windows of class labels weigh so that the classes count alike; distributions all weigh the same.
+    Class labels are smoothed, and weigh so that the classes count alike; distributions are as they are and weigh the same.
     """
 
     def __init__(self, params: HeLo, job: Fit) -> None:
         self.params = params
-        self.balanced = job.source.y.ndim == 1
+        self.of_classes = job.source.y.ndim == 1
+        self.smoothing = params.smoothing if self.of_classes else 0.0
 
     def __call__(self, core: HeloNetwork, batch: Rows, logits: Tensor, cost: Tensor) -> tuple[Tensor, Terms]:
         params = self.params
-        weight = batch.weight if self.balanced else torch.ones_like(batch.weight)
-        kl = divergence(logits, batch.y, weight, params.smoothing)
+        weight = batch.weight if self.of_classes else torch.ones_like(batch.weight)
+        kl = divergence(logits, batch.y, weight, self.smoothing)
         loss, terms = kl, Terms({"kl": kl})
         if (likeness := core.label_likeness()) is not None and params.cc_weight:
-            wanted = core.correlation if params.correlation == "source" else cosines(smooth(batch.y, params.smoothing))
+            wanted = core.correlation if params.correlation == "source" else cosines(smooth(batch.y, self.smoothing))
             cc = (likeness - wanted).square().mean()
             terms["cc"], loss = cc, loss + params.cc_weight * cc
         if params.wd_weight:

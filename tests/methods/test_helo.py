@@ -249,6 +249,17 @@ def test_correlation_is_that_of_the_labels_trained_on_and_of_no_others(mood):
     assert torch.equal(changed.core.correlation, mood.model.core.correlation)
 
 
+def test_class_labels_are_smoothed_and_distributions_are_not(vector_source):
+    def correlation(source):
+        return (
+            HeLo(**{**FAST, "epochs": 1}, smoothing=0.2, holdout=0.0).fit_source(source, device="cpu").core.correlation.numpy()
+        )
+
+    onehot = np.eye(2)[vector_source.y]
+    np.testing.assert_allclose(correlation(vector_source), label_correlation(0.8 * onehot + 0.1), atol=1e-6)
+    np.testing.assert_allclose(correlation(dataclasses.replace(vector_source, y=onehot)), np.eye(2), atol=1e-6)
+
+
 def test_distributions_of_unseen_people_are_told_better_than_by_the_average(mood):
     said = measures(mood.unseen.y, mood.model.predict_proba(mood.unseen.x), mood.unseen.subject)
     average = measures(mood.unseen.y, np.tile(mood.source.y.mean(axis=0), (len(mood.unseen), 1)), mood.unseen.subject)
@@ -389,7 +400,7 @@ def test_every_switch_learns(mood):
         {"keys": "others", "residual": "query"},
         {"correlation": "batch"},
         {"detach": True},
-        {"smoothing": 0.1},
+        {"depth": 2},
     ):
         model = HeLo(**{**FAST, "epochs": 10, **switch}).fit_source(mood.source, device="cpu")
         assert measures(mood.unseen.y, model.predict_proba(mood.unseen.x))["kl"] < 0.8 * average, switch
