@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamaffect import methods
 from streamaffect.bundle import build
 from streamaffect.bundle.bundle import ClassEntry
 from streamaffect.features.normalise import Normaliser, Prior
@@ -69,6 +70,77 @@ def test_windows_across_a_border_or_without_a_known_label_have_none() -> None:
     assert set(windows.t_end_s[windows.y == 0]) == set(np.arange(4.0, 21, 2))
     assert len(windows) > (windows.y == 0).sum() + 15
     assert set(windows.trial[windows.y < 0]) == {"y", "z", ""}
+
+
+MOODS = ({"calm": 0.6, "glad": 0.3, "sad": 0.1}, {"calm": 0.2, "glad": 0.2, "sad": 0.2, "angry": 0.4})
+
+
+def moody(seconds: float = 60) -> Recording:
+    """Two trials with a report, one without."""
+    trials = [Trial(f"t{i}", "x", 20.0 * i, 20.0 * (i + 1), {"mood": mood}) for i, mood in enumerate(MOODS)]
+    return numbered(seconds, (*trials, Trial("t2", "x", 40, 60)))
+
+
+def test_classes_of_a_distribution_are_those_that_every_report_has() -> None:
+    assert build.classes_of([moody()]) == ["x"]
+    assert build.classes_of([moody(), numbered(60, ())], "mood") == ["calm", "glad", "sad"]
+    with pytest.raises(ValueError, match="no trial has a target 'panas': there is label, mood"):
+        build.classes_of([moody()], "panas")
+
+
+def test_windows_carry_the_distribution_of_their_trial_over_the_common_classes() -> None:
+    classes = tuple(ClassEntry(name=name) for name in ("calm", "glad", "sad"))
+    recipe = replace(numbering(4.0, 2.0), classes=classes, target="mood")
+    windows = build.gather([moody()], recipe)
+    assert windows.shares is not None
+    first, second, third = (windows.take(windows.trial == f"t{i}") for i in range(3))
+    assert np.allclose(first.shares, [0.6, 0.3, 0.1])
+    assert np.allclose(second.shares, 1 / 3)
+    assert not third.shares.any()
+    assert set(third.y) == {-1}
+    assert np.array_equal(windows.labels(np.array([0])), first.shares[:1])
+    many = build.gather([replace(moody(), subject=f"p{i}") for i in range(5)], recipe)
+    taught = build.training_set(many, build.fit_priors(many, recipe), recipe, 0)
+    assert taught.y.shape == (len(taught), 3)
+    memory = build.remember(many, build.fit_priors(many, recipe), recipe, 0, np.array(["p3"]))
+    assert memory.known().y.shape[1] == 3
+    assert set(memory.known().subject) == {"p0", "p1", "p2", "p4"}
+
+
+def people(y: np.ndarray) -> methods.LabelledSet:
+    """Ten people, ten windows each."""
+    n = 100
+    x = np.random.default_rng(0).normal(size=(n, 3)).astype(np.float32)
+    subject = np.repeat([f"p{i}" for i in range(10)], 10)
+    return methods.LabelledSet(x={"v": x}, y=y, subject=subject, trial=np.arange(n) // 5)
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_guards_are_people_that_the_method_does_not_learn_from(name: str) -> None:
+    taught, method = people(np.arange(100) % 2), methods.get(name)
+    fitted_on, guards = build.spare_guards(taught, method, 3)
+    assert guards.size == 2
+    if hasattr(method, "holdout"):
+        assert fitted_on is taught  # it leaves them out by itself, and watches its fit by them
+        assert set(guards) == set(methods.held_out(taught, method.holdout, 3))
+    else:
+        assert set(fitted_on.subject) == set(taught.subject) - set(guards)
+
+
+def test_nobody_guards_where_nobody_is_to_be_held_out() -> None:
+    taught = people(np.arange(100) % 2)
+    fitted_on, guards = build.spare_guards(taught, methods.get("source", holdout=0.0), 0)
+    assert (len(fitted_on), guards.size) == (100, 0)
+
+
+@pytest.mark.parametrize("name", ["helo", "zscore"])
+def test_guards_of_distributions_need_not_have_every_mode(name: str) -> None:
+    """Each person's own mode: no draw of people has them all."""
+    shares = np.full((100, 10), 0.05)
+    shares[np.arange(100), np.arange(100) // 10] = 0.55
+    fitted_on, guards = build.spare_guards(people(shares), methods.get(name), 0)
+    assert guards.size == 2
+    assert set(fitted_on.subject).isdisjoint(guards)
 
 
 def test_too_short_recordings_are_refused() -> None:

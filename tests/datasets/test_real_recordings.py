@@ -99,6 +99,17 @@ def test_self_reports_are_kept(data_root: Path) -> None:
     assert induced.meta["protocol"] == "V2"
 
 
+def test_panas_is_a_distribution_over_the_items_that_were_rated(data_root: Path) -> None:
+    wesad = datasets.read(data_root / "wesad_wrist" / "S2.npz")
+    for trial in wesad.trials:
+        shares = trial.distributions["panas"]
+        assert sum(shares.values()) == pytest.approx(1)
+        rated = {name.partition("panas.")[2]: score for name, score in wesad.meta.items() if f"{trial.name}/panas." in name}
+        assert shares.keys() == rated.keys()
+        assert ("angry" in shares) == (trial.name == "stress")
+        assert shares["alert"] / shares["happy"] == pytest.approx(rated["alert"] / rated["happy"])
+
+
 def test_sensors_flagged_invalid_are_left_out(data_root: Path) -> None:
     recording = datasets.read(data_root / "induced_stress" / "f07.npz")
     assert {signal.spec.modality for signal in recording.signals} == {Modality.EDA, Modality.ACC}

@@ -106,6 +106,18 @@ def test_the_stranger_is_nowhere_in_what_is_learned(windows: Windows, recipe: Re
     assert all(30 <= len(target) < 60 for target in so_far)  # what has flowed by, after two minutes at the earliest
 
 
+def test_a_method_that_holds_nobody_out_is_kept_from_the_guards(
+    windows: Windows, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    witness = _Witness(methods.get("source", normalise=None, epochs=1))
+    witness.holdout = None
+    monkeypatch.setattr(loso.methods, "get", lambda *_, **__: witness)
+    loso.fold(windows, recipe, "source", {}, 0, STRANGER)
+    fitted, *remembered = (set(known.subject) for known in witness.learned)
+    assert len(fitted) == 2
+    assert all(known == fitted for known in remembered)
+
+
 def test_the_stranger_s_signals_change_nothing_that_is_learned(
     windows: Windows, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:

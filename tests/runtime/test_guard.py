@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from streamaffect.bundle.bundle import SourceMemory
-from streamaffect.runtime.guard import WATCH_WINDOWS, Evidence, Watch, judge
+from streamaffect.runtime.engine import Prediction
+from streamaffect.runtime.guard import WATCH_WINDOWS, Evidence, Watch, accuracy, judge
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,13 @@ def test_parity_that_cannot_be_told_is_refused(engine, evidence):
 def test_graph_that_is_not_what_torch_said_is_refused(engine, evidence):
     wrong = Evidence(evidence.held_out, evidence.labels, evidence.recent, evidence.probes, evidence.expected + 1e-2)
     assert "torch disagree" in (judge(engine, engine, wrong).reason or "")
+
+
+def test_agreement_with_distributions_is_what_they_share():
+    truth = np.array([[0.5, 0.3, 0.2], [0.2, 0.2, 0.6]], np.float32)
+    said = Prediction(np.array([[0.4, 0.4, 0.2], [0.2, 0.2, 0.6]], np.float32), np.zeros((2, 1), np.float32))
+    assert accuracy(said, truth) == pytest.approx(0.95)
+    assert accuracy(Prediction(truth, said.embedding), truth) == pytest.approx(1)
 
 
 def test_watch_rolls_back_what_says_one_thing_only(engine, river, recording, play, tmp_path, tampered):

@@ -56,6 +56,12 @@ def test_waits_until_the_wearer_was_in_two_states():
     assert times == [(int(np.ceil(60 * SEEN / (1 - SEEN))) - 1, "coreset_full")]
 
 
+def test_shares_of_a_distribution_are_no_states_to_wait_for():
+    trigger = Trigger(Schedule(first=10, interval_s=None, drift=False), exclusive=False)
+    assert fired(trigger, [window(k, load=False) for k in range(20)]) == [(9, "coreset_full")]
+    assert trigger.waits == ""
+
+
 def test_drift_asks_but_never_within_the_gap():
     trigger = Trigger(Schedule(first=4, min_gap_s=300, interval_s=None))
     stream = [window(k) for k in range(40)]
