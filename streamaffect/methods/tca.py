@@ -19,6 +19,7 @@ Rows = npt.NDArray[Any]
 
 _BLOCK = 64  # columns of a Krylov block: wide enough that a product costs arithmetic, not memory traffic
 _SMALL = 400  # kernel matrices up to this size are decomposed whole
+_LOOK = 3  # times d: a basis below that has not converged
 _EXACT = 1e-10  # residual of an eigenpair, relative to the largest eigenvalue
 
 
@@ -114,26 +115,32 @@ def leading(operator: Any, size: int, d: int) -> Float64:
     """(size, d) eigenvectors of the d largest eigenvalues of a symmetric positive ``operator(columns) -> columns``.
 
     Block Lanczos with full reorthogonalisation from a fixed random block, until all d pairs have a residual below 1e-10
-    of the largest eigenvalue; a basis of half the space is reached only by flat spectra, and is then completed.
+    of the largest eigenvalue: that of a Ritz vector is its last rows times the factor of the block to come.
     """
     if size <= max(_SMALL, 2 * d):
         values = operator(np.eye(size))
         whole: Float64 = np.linalg.eigh((values + values.T) / 2)[1][:, : -d - 1 : -1]
         return whole
     block = np.linalg.qr(np.random.default_rng(0).standard_normal((size, _BLOCK)))[0]
-    basis, image = np.empty((size, 0)), np.empty((size, 0))
+    basis, small = np.empty((size, 0)), np.empty((0, 0))
     while True:
-        basis = np.concatenate([basis, block], axis=1)
-        image = np.concatenate([image, operator(block)], axis=1)
-        if basis.shape[1] >= d + _BLOCK or basis.shape[1] == size:
-            small = basis.T @ image
-            values, inner = np.linalg.eigh((small + small.T) / 2)
-            inner, values = inner[:, : -d - 1 : -1], values[: -d - 1 : -1]
-            residual = image @ inner - (basis @ inner) * values
-            if basis.shape[1] == size or np.linalg.norm(residual, axis=0).max() <= _EXACT * values[0]:
+        basis, image = np.concatenate([basis, block], axis=1), operator(block)
+        k, b = basis.shape[1], block.shape[1]
+        column = basis.T @ image
+        small = np.pad(small, (0, b))
+        small[:, k - b :], small[k - b :, :] = column, column.T
+        block, factor = _orthogonal(image - basis @ column, basis)
+        if k >= _LOOK * d or k == size:
+            values, inner = np.linalg.eigh(small)
+            values, inner = values[: -d - 1 : -1], inner[:, : -d - 1 : -1]
+            if k == size or np.linalg.norm(factor @ inner[k - b :], axis=0).max() <= _EXACT * values[0]:
                 vectors: Float64 = basis @ inner
                 return vectors
-        block = image[:, -_BLOCK:][:, : size - basis.shape[1]]
-        for _ in range(2):  # once is not enough
-            block = block - basis @ (basis.T @ block)
-            block = np.linalg.qr(block)[0]
+        block = block[:, : size - k]
+
+
+def _orthogonal(rows: Float64, basis: Float64) -> tuple[Float64, Float64]:
+    """Q orthonormal and orthogonal to ``basis``, R with ``Q R = rows``; a second pass, since once is not enough."""
+    q, first = np.linalg.qr(rows)
+    q, second = np.linalg.qr(q - basis @ (basis.T @ q))
+    return q, second @ first
