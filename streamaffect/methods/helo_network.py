@@ -160,7 +160,7 @@ class HeloNetwork(Core):
         b = torch.full_like(cost[:, 0], 1 / cost.shape[2])
         d = self.design
         tolerance = _TOLERANCE if torch.is_grad_enabled() else None
-        T = transport.plan(cost.detach() if d.detach else cost, a, b, d.eps, d.iterations, tolerance)
+        T = transport.plan(cost.detach() if d.detach else cost, a, b, d.eps, d.iterations, tolerance, largest=2.0)
         return cost.shape[2] * T.mT @ felt, (T * cost).sum((1, 2))
 
 

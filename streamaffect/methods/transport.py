@@ -1,7 +1,8 @@
 """Entropic optimal transport for batches of small problems: Sinkhorn in the log domain. torch.
 
 ``T = argmin <T, cost> + eps KL(T | a b')`` over T >= 0 with row sums a and column sums b (Cuturi, NIPS 2013) is
-``exp(u + v - cost / eps)``; u and v are found in turn, and never leave the logarithm: a tiny eps does not underflow.
+``exp(u + v - cost / eps)``; u and v are found in turn, and do not leave the logarithm unless that is safe: a tiny eps does
+not underflow.
 """
 
 from __future__ import annotations
@@ -10,21 +11,50 @@ import torch
 from torch import Tensor
 
 _NOTHING = -1e30  # the logarithm of no mass: exp gives exactly 0, and sums of it stay finite
+_SAFE = 40.0  # exp of it, 2e17, and its inverse leave room in float32 for the scalings
 _LOOK = 5  # iterations between two looks at the error
 
 
-def plan(cost: Tensor, a: Tensor, b: Tensor, eps: float = 0.1, iterations: int = 50, tolerance: float | None = None) -> Tensor:
+def plan(
+    cost: Tensor,
+    a: Tensor,
+    b: Tensor,
+    eps: float = 0.1,
+    iterations: int = 50,
+    tolerance: float | None = None,
+    largest: float | None = None,
+) -> Tensor:
     """T (..., P, B) for costs (..., P, B) and marginals a (..., P), b (..., B) of equal mass; 0 mass is allowed.
 
     Columns come out exact, rows as near as the iterations bring them; with ``tolerance`` they stop once no row of the
     batch is off by more (not in an exported graph, whose length is fixed). Differentiable through the iterations.
 
+    ``largest``: where it is known that costs lie in [0, largest] and ``largest / eps`` is small, the same iterations are
+    done on the scalings themselves: a product of matrices a step instead of as many exponentials.
+
     Raises ValueError for masses that are negative, not finite, or differ between a and b.
     """
     if not torch.compiler.is_compiling():
         check(a, b)
+    if largest is not None and largest / eps <= _SAFE:
+        return _scaled(cost, a, b, eps, iterations, tolerance)
     u, v = potentials(cost, a, b, eps, iterations, tolerance)
     return torch.exp(u[..., :, None] + v[..., None, :] - cost / eps)
+
+
+def _scaled(cost: Tensor, a: Tensor, b: Tensor, eps: float, iterations: int, tolerance: float | None) -> Tensor:
+    K = torch.exp(-cost / eps)
+    Kt = K.mT
+    a, b = a[..., :, None], b[..., :, None]
+    u, v = a, b
+    goal = None if torch.compiler.is_compiling() else tolerance
+    for i in range(iterations):
+        rows = K @ v
+        if goal is not None and i and i % _LOOK == 0 and float((u * rows - a).detach().abs().max()) <= goal:
+            break
+        u = a / rows
+        v = b / (Kt @ u)
+    return u * K * v.mT
 
 
 def potentials(

@@ -40,6 +40,20 @@ def test_tiny_eps_gives_the_unregularised_value_where_a_plain_kernel_underflows(
     assert float((single.sum(-2) - b).abs().max()) < 1e-4
 
 
+@pytest.mark.parametrize(("eps", "iterations"), [(0.5, 3), (0.1, 20), (0.05, 20), (0.01, 20)])
+def test_scalings_take_the_steps_of_the_logarithms(eps, iterations):
+    cost, a, b = problems(10, 5)
+    a[0, 2] = b[1, 3] = 0
+    a, b = a / a.sum(-1, keepdim=True), b / b.sum(-1, keepdim=True)
+    for tolerance in (None, 1e-2):
+        expected = transport.plan(cost, a, b, eps, iterations, tolerance)
+        torch.testing.assert_close(transport.plan(cost, a, b, eps, iterations, tolerance, largest=2.0), expected)
+    hardest = torch.tensor([[0.0, 2, 2], [2, 2, 0], [2, 2, 0]])  # two rows want the column that one of them can have
+    even = torch.full((3,), 1 / 3)
+    single = transport.plan(hardest, even, even, eps, iterations, largest=2.0)
+    torch.testing.assert_close(single, transport.plan(hardest, even, even, eps, iterations), atol=1e-5, rtol=1e-4)
+
+
 def test_mass_is_kept_and_the_error_falls_with_the_iterations():
     cost, a, b = problems(2, 4)
     errors = [transport.mass_error(transport.plan(cost, a, b, 0.5, n), a, b) for n in (2, 5, 10, 30)]
