@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .cores import Core
     from .linear import Linear
 
+_NOISE = 1e-4  # of the widest component's spread: float32 has seven digits, and the map is as large as the spread is small
+
 
 @dataclass(frozen=True, kw_only=True)
 class TCA(ZScore):
@@ -79,7 +81,9 @@ class TCA(ZScore):
             core = KernelLinear(sizes, job.classes, found.shape[1], len(kernel.support), self.gamma)
             core.support.copy_(torch.as_tensor(kernel.support))
         core.map.copy_(torch.as_tensor(found))
-        core.map.div_(torch.as_tensor(core.embed(job.x).std(axis=0)).clamp_min(1e-9))
+        spread = torch.as_tensor(core.embed(job.x).std(axis=0))
+        # features that depend on each other leave components of rounding errors: those are not blown up but dropped
+        core.map.div_(torch.where(spread > _NOISE * spread.max(), spread, torch.inf))
         return core
 
     def _draw(self, job: Adaptation, ratio: Float64) -> Int64:

@@ -36,10 +36,11 @@ class Deployed(nn.Module):
     def forward(self, *views: Tensor) -> tuple[Tensor, Tensor]:
         cleaned, present = [], []
         for i, x in enumerate(views):
-            fine = torch.isfinite(x)
+            whole = torch.isfinite(x).float().flatten(1).amin(1)
             standardised = (x - self.get_buffer(f"location{i}")) / self.get_buffer(f"scale{i}")
-            cleaned.append(torch.where(fine, standardised, torch.zeros_like(x)))
-            present.append(fine.float().flatten(1).amin(1))
+            there = whole.reshape(-1, *[1] * (x.ndim - 1)) > 0
+            cleaned.append(torch.where(there, standardised, torch.zeros_like(x)))
+            present.append(whole)
         embedding, logits = self.core(cleaned, torch.stack(present, 1))
         return torch.softmax(logits / self.temperature, 1), embedding
 
