@@ -2,7 +2,14 @@
 
     OMP_NUM_THREADS=1 python tools/bench/helo.py
 
-LAST
+On two shared cores, both busy (median of a second's calls; 20 iterations each, on one thread):
+
+    128 plans of 24 x 24                          2.03 ms    POT batched   3.9x   one at a time  128.0x
+    128 plans of 8 x 8                            0.35 ms    POT batched   4.4x   one at a time  694.4x
+    1 plans of 24 x 24                            0.13 ms    POT batched   3.9x   one at a time   14.9x
+    one window, WESAD's views, 26 emotions        0.26 ms    0.30 million parameters
+    one window, DMER's views, 10 emotions         0.34 ms    1.42 million parameters
+    the same, width 128 as in the paper           0.52 ms    3.11 million parameters
 """
 
 from __future__ import annotations
