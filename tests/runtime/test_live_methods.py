@@ -20,6 +20,7 @@ from streamaffect.config import RunConfig
 from streamaffect.datasets import simulated
 from streamaffect.features import views
 from streamaffect.messages import Emotion
+from streamaffect.runtime.job import PROBES
 from streamaffect.runtime.node import Node, plan
 from streamaffect.signals import Modality, Recording, Signal
 from streamaffect.sources import devices
@@ -173,11 +174,15 @@ async def test_a_method_of_vectors_adapts_to_a_stranger(method, live, tmp_path, 
     assert accuracy(run) > 0.8
 
 
-async def test_amanda_goes_on_without_a_sensor_that_falls_off(live, tmp_path, until_async):
+async def test_amanda_goes_on_without_a_sensor_that_falls_off(live, home, tmp_path, until_async):
     params = {"epochs": 8, "lr": 3e-3, "adapt_epochs": 2, "width": 32}
     bundle = train(tmp_path / "small", "amanda", HEAD_AND_HEART, params)
     async with live(bundle, "amanda") as run:
         await until_it_becomes_theirs(run, "amanda", until_async)
+        with np.load(next(home.rglob(PROBES))) as probes:  # what the guard judged by: each sensor missing in turn
+            missing = [np.isnan(probes[f"x.{view.key}"]).all(axis=1) for view in HEAD_AND_HEART]
+            assert np.isfinite(probes["probabilities"]).all()
+        assert [int(part.sum()) for gone in missing for part in np.split(gone, 3)] == [0, 16, 0, 0, 0, 16]
         _, headset = run.replay._outlets
         headset.destroy()
         await until_async(lambda: len([e for e in run.emotions if e["quality"]["eeg"] is None]) > 6, 20)
