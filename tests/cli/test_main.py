@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from streamaffect import __version__
+from streamaffect import __version__, methods
 from streamaffect.cli import VERBS, devices
 from streamaffect.errors import BrokerError
 
@@ -35,6 +35,17 @@ def test_every_verb_has_help(verb: str, cli: Callable):
     outcome = cli(verb, "--help")
     assert (outcome.code, outcome.err) == (0, "")
     assert f"usage: streamaffect {verb}" in outcome.out
+
+
+@pytest.mark.parametrize("verb", ["run", "train"])
+def test_help_names_every_method(verb: str, cli: Callable):
+    said = " ".join(cli(verb, "--help").out.split())
+    assert f"there are {', '.join(methods.names())}" in said
+
+
+def test_readme_names_every_method_that_is_built_in():
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    assert [name for name in methods.names() if f"`{name}`" not in readme] == []
 
 
 def test_version(cli: Callable):
