@@ -98,7 +98,7 @@ def answers(margin, ones=30, windows=60):
     ("now", "trial", "reason"),
     [
         (Seen(answers(0.6), 0.85), np.zeros(60), None),
-        (Seen(answers(0.6), 0.80), None, "source accuracy fell"),
+        (Seen(answers(0.6), 0.79), None, "source accuracy fell"),
         (Seen(answers(0.4), 0.85), None, "margin fell"),
         (Seen(answers(0.6, ones=1), 0.85), None, "class 1 collapsed"),
         (Seen(answers(np.where(np.arange(60) % 2, 0.6, -0.6)), 0.85), np.zeros(60), "change more often"),
