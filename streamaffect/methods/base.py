@@ -41,7 +41,7 @@ class Base:
     """
 
     name: ClassVar[str]
-    reads: ClassVar[Literal["any", "vectors"]] = "any"
+    reads: ClassVar[Literal["any", "vectors", "signals"]] = "any"  # "signals": one signal view at least
     kinds: ClassVar[frozenset[str]] = frozenset()  # of core it can go on from; empty: any
 
     normalise: Literal["subject"] | None = "subject"

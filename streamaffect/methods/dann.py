@@ -18,8 +18,9 @@ class DANN(Source):
     ``2 / (1 + exp(-10 p)) - 1`` at ``adapt`` (Ganin et al., JMLR 2016), p the progress.
 
     The discriminator, ``discriminator`` hidden units wide, is new at each ``adapt`` and learns at ``judge_lr``, faster than
-    the network, since it starts from nothing and the network from a fit; much faster, the network cannot follow. With a ``prior`` the source windows count ``q_y / p_y`` in
-    its loss. Dropout is off and batch normalisation keeps the statistics of the source, as in ``dynamic``.
+    the network, since it starts from nothing and the network from a fit; much faster, the network cannot follow. With a
+    ``prior`` the source windows count ``q_y / p_y`` in its loss. Dropout is off and batch normalisation keeps the statistics
+    of the source, as in ``dynamic``.
 
     The last epoch (a pass over the source) is returned, unless the loss on held-out source subjects rose by more than
     ``slack`` over the incumbent's: then the last state within it.

@@ -38,6 +38,7 @@ class EuclideanAlignment(Regression):
     """
 
     name: ClassVar[str] = "euclidean_alignment"
+    reads: ClassVar = "signals"
     kinds: ClassVar[frozenset[str]] = frozenset({"whitened"})
 
     octaves: int = 5
