@@ -53,7 +53,7 @@ class _Alignment:
         self.job, self.params = job, params
         self.source, self.target = rows_of(job)
         if params.anchor:
-            own = torch.softmax(predict(job.core.to(job.device), self.source.views), 1)
+            own = torch.softmax(predict(job.core, self.source.views), 1)
             self.source.y = (1 - params.anchor) * self.source.y + params.anchor * own
         self.few = None if job.few is None else Rows(*job.few, balanced(job.few[1]), job.device)
         self.rng = np.random.default_rng(job.seed + 1)

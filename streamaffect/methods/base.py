@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -108,7 +109,7 @@ class Base:
             seed=seed,
             device=where,
             progress=(stage := Stage(progress, 0, first)),
-            core=incumbent.core,
+            core=copy.deepcopy(incumbent.core).to(where),  # the incumbent goes on serving, on the CPU
             temperature=incumbent.temperature,
             target=scaling.apply(target.x),
             trial=target.trial,

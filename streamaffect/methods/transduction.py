@@ -229,7 +229,7 @@ def machine(
 
 def posteriors(job: Adaptation) -> Float64:
     """(m, C) of the incumbent on the target."""
-    logits = predict(job.core, [torch.as_tensor(view) for view in job.target.values()])
+    logits = predict(job.core, [torch.as_tensor(view, device=job.device) for view in job.target.values()])
     return np.asarray(torch.softmax(logits.double() / job.temperature, 1).cpu())
 
 
