@@ -10,6 +10,7 @@ from .contract import Float32, LabelledSet, check_views
 from .jobs import Adaptation, Fit
 from .linkclue import LINKAGES, SIMILARITIES
 from .scaling import Scaling
+from .threads import sparing
 
 if TYPE_CHECKING:
     from .cores import Core
@@ -82,18 +83,21 @@ class M3D(Base):
     def _fit(self, job: Fit) -> Core:
         from .transduction import fit
 
-        return fit(job, self)
+        with sparing(min(len(job.y), self.max_rows)):
+            return fit(job, self)
 
     def _adapt(self, job: Adaptation) -> Core:
         from .transduction import adapt
 
-        return adapt(job, self)
+        with sparing(min(len(job.y), self.max_rows) + len(next(iter(job.target.values())))):
+            return adapt(job, self)
 
     def _refine(self, job: Adaptation, core: Core, labels: Float32, weight: Float32) -> Core:
         """Solved anew, with the believed windows of the target among the labelled rows."""
         from .transduction import refine
 
-        return refine(job, self, core, labels, weight)
+        with sparing(min(len(job.y), self.max_rows) + len(next(iter(job.target.values())))):
+            return refine(job, self, core, labels, weight)
 
     def _few(
         self, labelled: LabelledSet | None, incumbent: CoreModel, scaling: Scaling
