@@ -56,14 +56,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def call(args: argparse.Namespace) -> int:
     from streamaffect import datasets, methods
     from streamaffect.bundle.build import classes_of, fit_priors, gather, remember, spare_guards, training_set
-    from streamaffect.bundle.bundle import LABEL, DataEntry
+    from streamaffect.bundle.bundle import DataEntry
     from streamaffect.datasets.sources import PROVENANCE, UNKNOWN
     from streamaffect.errors import StreamAffectError, UsageError
     from streamaffect.evaluate.card import card
     from streamaffect.evaluate.loso import loso, summary
 
-    if args.target != LABEL and not args.no_loso:
-        raise UsageError(f"leave-one-subject-out counts classes, and --target {args.target} has none: pass --no-loso")
     modalities = _modalities(args.modality)
     _check_out(args.out, force=args.force)
     places = _places(args.valence_arousal)
@@ -284,5 +282,6 @@ def _say(windows: Windows, recipe: Recipe) -> None:
 
 def _show(fold: Fold) -> None:
     causal = "-" if fold.causal is None else f"{fold.causal:.3f}"
-    figures = f"z-scored LR {fold.lr_zscore:.3f}, source {fold.source:.3f}, adapted {fold.adapted:.3f}, causal {causal}"
+    baseline = "z-scored LR" if fold.labels.ndim == 1 else f"mean report {fold.lr_source:.3f}, z-scored ridge"
+    figures = f"{baseline} {fold.lr_zscore:.3f}, source {fold.source:.3f}, adapted {fold.adapted:.3f}, causal {causal}"
     print(f"{fold.subject}: {figures}", flush=True)

@@ -9,9 +9,15 @@ from streamaffect.bundle.build import Recipe
 from streamaffect.bundle.bundle import DataEntry
 from streamaffect.evaluate.loso import ADAPT_AT_S, SETTLED_S, Fold
 
-_ROWS = (
+_REGRESSIONS = (
     ("lr_source", "logistic regression, source only", "whole recording"),
     ("lr_zscore", "logistic regression, each person z-scored", "whole recording"),
+)
+_REGRESSIONS_OF_SHARES = (
+    ("lr_source", "the mean report of the other people", "whole recording"),
+    ("lr_zscore", "ridge regression, each person z-scored", "whole recording"),
+)
+_ROWS = (
     ("source", "this model, normalised per person", "whole recording"),
     ("adapted", "this model, adapted", "whole recording"),
     ("causal", "this model, as it streams", f"after {SETTLED_S:.0f} s"),
@@ -27,7 +33,9 @@ def card(
     """The text in Markdown."""
     classes = ", ".join(entry.name for entry in recipe.classes)
     views = ", ".join(f"`{view.name}` ({view.seconds:g} s)" for view in recipe.views)
+    shares = "measures" in figures
     weak = [f"{fold.subject} ({fold.source:.2f})" for fold in sorted(folds, key=lambda f: f.source) if fold.source < 0.7]
+    rows = (*(_REGRESSIONS_OF_SHARES if shares else _REGRESSIONS), *_ROWS)
     lines = [
         f"# {recipe.name}",
         "",
@@ -42,14 +50,13 @@ def card(
         "",
         "## Figures",
         "",
-        f"Balanced accuracy, leave-one-subject-out over {figures['subjects']} people, mean and standard deviation over people;",
-        f"chance is {figures['chance']:.2f}. No label of the person left out is used before the final count. The person's own",
-        "windows, without labels, are used for normalisation and adaptation: all of them in the first four rows, only those",
-        "that have flowed by in the others.",
+        *(_of_shares(recipe.target, figures) if shares else _of_labels(figures)),
+        "No label of the person left out is used before the final count. The person's own windows, without labels, are used",
+        "for normalisation and adaptation: all of them in the first four rows, only those that have flowed by in the others.",
         "",
-        "| model | counted | people | balanced accuracy |",
+        f"| model | counted | people | {'share in common' if shares else 'balanced accuracy'} |",
         "| --- | --- | --- | --- |",
-        *(_row(figures, *row) for row in _ROWS if row[0] in figures),
+        *(_row(figures, *row) for row in rows if row[0] in figures),
         "",
         f"Below .70 (third row) on: {', '.join(weak) or 'nobody'}.",
         "",
@@ -57,6 +64,22 @@ def card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _of_labels(figures: Mapping[str, Any]) -> list[str]:
+    return [
+        f"Balanced accuracy, leave-one-subject-out over {figures['subjects']} people, mean and standard deviation over people;",
+        f"chance is {figures['chance']:.2f}.",
+    ]
+
+
+def _of_shares(target: str, figures: Mapping[str, Any]) -> list[str]:
+    measures = ", ".join(f"{name} {value:.3f}" for name, value in figures["measures"].items())
+    return [
+        f"Share that the predicted {target} and the reported one have in common (their intersection), each trial counting the",
+        f"same, leave-one-subject-out over {figures['subjects']} people, mean and standard deviation over people.",
+        f"This model as it streams, all windows: {measures}.",
+    ]
 
 
 def _row(figures: Mapping[str, Any], key: str, what: str, when: str) -> str:

@@ -18,6 +18,7 @@ from streamaffect.methods import contract
 
 PARAMS = {"epochs": 3, "adapt_epochs": 2}
 STRANGER = "s2"
+HELO = {"epochs": 25, "adapt_epochs": 1, "width": 8, "heads": 2, "tokens": 2, "feedforward": 8, "lr": 1e-2}
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +140,38 @@ def test_causal_predictions_do_not_know_the_future(windows: Windows, recipe: Rec
     before = windows.t_end_s[labelled] <= 160
     assert np.array_equal(other.probabilities[before], honest.probabilities[before])
     assert not np.array_equal(other.probabilities[~before], honest.probabilities[~before])
+
+
+REPORTS = np.array([[0.6, 0.3, 0.1], [0.2, 0.3, 0.5]], np.float32)
+
+
+def reported(windows: Windows) -> Windows:
+    """The same people asked how they felt, the answer a distribution over three moods."""
+    shares = np.where(windows.y[:, None] >= 0, REPORTS[windows.y], 0).astype(np.float32)
+    return replace(windows, shares=shares, y=np.where(windows.y >= 0, shares.argmax(axis=1), -1))
+
+
+def test_distributions_are_judged_by_what_they_share(windows: Windows, recipe: Recipe) -> None:
+    moods = replace(recipe, classes=tuple(ClassEntry(name=name) for name in ("calm", "glad", "tense")), target="panas")
+    asked = reported(windows)
+    folds = [loso.fold(asked, moods, "helo", HELO, 0, s) for s in ("s1", STRANGER)]
+    for fold in folds:
+        assert fold.labels.shape == fold.probabilities.shape == (55, 3)
+        assert fold.lr_source == pytest.approx(np.minimum(REPORTS, REPORTS.mean(axis=0)).sum(axis=1).mean(), abs=0.01)
+        assert fold.lr_source < min(fold.lr_zscore, fold.source, fold.causal or 0)
+    garbage = np.random.default_rng(0).dirichlet([1, 1, 1], len(asked)).astype(np.float32)
+    mine = (asked.subject == STRANGER) & (asked.y >= 0)
+    misled = loso.fold(
+        replace(asked, shares=np.where(mine[:, None], garbage, asked.shares)),
+        moods, "helo", HELO, 0, STRANGER,
+    )  # fmt: skip
+    assert np.array_equal(misled.probabilities, folds[1].probabilities)
+    figures = loso.summary(folds)
+    assert "chance" not in figures
+    assert figures["measures"]["intersection"] > 0.8
+    text = card(moods, "helo", [], figures, folds, "streamaffect train made-up")
+    assert "the mean report of the other people" in text
+    assert f"intersection {figures['measures']['intersection']:.3f}" in text
 
 
 def test_balanced_accuracy_weighs_classes_alike() -> None:
