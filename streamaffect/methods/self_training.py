@@ -21,7 +21,7 @@ from torch import Tensor
 from .contract import Float32, Float64, Views
 from .cores import Core
 from .holdout import split
-from .jobs import Adaptation
+from .jobs import Adaptation, Stage
 from .loop import LoopSettings, adapt_core, rows_of
 from .training import Rows, balanced, cross_entropy, predict
 
@@ -51,7 +51,8 @@ def refine(job: Adaptation, method: Refines, core: Core) -> Core:
             break
         posterior = smoothed(_look(job, kept).target, job.trial)
         labels: Float32 = np.eye(job.classes, dtype=np.float32)[posterior.argmax(axis=1)]
-        candidate = method._refine(job, kept, labels, believed(posterior, q, share))
+        inside = dataclasses.replace(job, progress=Stage(job.progress, i / len(SHARES), (i + 1) / len(SHARES)))
+        candidate = method._refine(inside, kept, labels, believed(posterior, q, share))
         now = _look(job, candidate)
         reason = refused(start, now, q, job.trial)
         took = time.perf_counter() - before
@@ -137,7 +138,7 @@ def relearn(job: Adaptation, core: Core, labels: Float32, weight: Float32) -> Co
     """A network's ``_refine``: a few epochs of cross-entropy on the source and on the weighted pseudo labels."""
     if not weight.any():
         return core
-    objective = _PseudoLabels(dataclasses.replace(job, core=core, progress=_silent), labels, weight)
+    objective = _PseudoLabels(dataclasses.replace(job, core=core), labels, weight)
     return adapt_core(objective.job, objective, LoopSettings(epochs=EPOCHS, batch_size=BATCH, lr=RATE, holdout=0.0))
 
 
@@ -159,10 +160,6 @@ class _PseudoLabels:
 
     def renew(self, core: Core, p: float) -> None:
         """Labels stay for the round."""
-
-
-def _silent(fraction: float, terms: Mapping[str, float]) -> None:
-    """A round tells of itself as a whole."""
 
 
 def _logits(core: Core, views: list[Tensor]) -> Tensor:

@@ -74,7 +74,6 @@ def test_smoothing_is_a_bounded_triangle_within_a_run():
         expected[i] = sum(w * p[j] for j, w in near) / sum(w for _, w in near)
     np.testing.assert_allclose(smoothed(p, trial, radius=2), expected)
     np.testing.assert_allclose(smoothed(p, trial, radius=2).sum(axis=1), 1)
-    assert smoothed(p, None) is not None
     np.testing.assert_array_equal(smoothed(p, None), p)
     np.testing.assert_array_equal(smoothed(p[:1], trial[:1]), p[:1])
 
@@ -159,3 +158,19 @@ def test_a_network_relearns_without_touching_the_old_one():
     assert refined is not model.core
     assert right(job, refined, truth) >= right(job, model.core, truth)
     assert self_training.relearn(job, refined, np.eye(2, dtype=np.float32)[truth], np.zeros(60, np.float32)) is refined
+
+
+def test_a_network_can_be_stopped_within_a_round():
+    job, _, _ = job_of(1)
+    model = methods.get("source", epochs=2, lr=3e-3).fit_source(job.source, device="cpu")
+    told = []
+
+    def enough(fraction, terms):
+        told.append((fraction, sorted(terms)))
+        if len(told) == 3:
+            raise methods.Cancelled
+
+    with pytest.raises(methods.Cancelled):
+        refine(dataclasses.replace(job, core=model.core, progress=enough), methods.get("source"), model.core)
+    assert 0 < told[0][0] < told[1][0] < told[2][0] < 1 / 3
+    assert told[0][1] == ["epoch", "pseudo_ce", "source_ce"]
