@@ -33,8 +33,9 @@ class Base:
     for the target, at ``adapt``; before that, a new person is standardised by the pooled source. None: by the pooled
     source throughout, for views that are normalised already.
 
-    ``prior``: the target's class proportions q. ``'source'`` takes those of the source; ``'estimate'`` estimates them
-    from the model's answers; an array gives them. Methods that align marginals weigh source windows by ``q_y / p_y``,
+    ``prior``: the target's class proportions q. ``'source'`` takes those of the source; ``'estimate'`` tells them
+    without labels, from vectors that are standardised by person (see ``shift``), else from the model's answers; an array
+    gives them. Methods that align marginals weigh source windows by ``q_y / p_y``,
     so that what differs is not the proportions (see ``priors``), and standardisation by person allows for q (see ``shift``).
 
     ``self_training``: after adapting, learn from the confident answers on the target, if that passes a gate which needs
@@ -97,6 +98,8 @@ class Base:
             raise ValueError(f"budget_s must be positive, got {budget_s}")
         incumbent = self._incumbent(model, source, target)
         check_classes(source)
+        y = source.distribution(incumbent.classes)
+        self._check_prior(y)
         from .training import find_device, seeded
 
         where = find_device(device)
@@ -104,7 +107,7 @@ class Base:
         first = 1 - _REFINE if self.self_training else 1.0
         job = Adaptation(
             x=x,
-            y=source.distribution(incumbent.classes),
+            y=y,
             source=source,
             seed=seed,
             device=where,
@@ -152,7 +155,7 @@ class Base:
         if isinstance(self.prior, str) and self.prior == "source":
             return standardised(source, incumbent.scaling, self.normalise), incumbent.scaling.personal(target), None
         if isinstance(self.prior, str):
-            q = shift.proportions(source, target, incumbent.classes, seed)
+            q = shift.proportions(source, target, incumbent.classes, seed, incumbent.views)
         else:
             q = check_prior(self.prior, incumbent.classes)
         if q is None:  # no vector views: nothing to standardise by person
@@ -196,7 +199,12 @@ class Base:
     ) -> tuple[dict[str, Float32], Float32] | None:
         if labelled is None:
             return None
-        raise ValueError(f"method {self.name!r} takes no labelled_target: 'dynamic' does")
+        raise ValueError(f"method {self.name!r} takes no labelled_target: 'dynamic' and 'm3d' do")
+
+    def _check_prior(self, y: Float32) -> None:
+        """ValueError for an array of another length than the classes, or one that leaves none of the source's windows."""
+        if not isinstance(self.prior, str) and not (check_prior(self.prior, y.shape[1]) @ y.sum(axis=0)) > 0:
+            raise ValueError(f"prior {self.params()['prior']} gives all to classes of which the source has no windows")
 
     def _check_shapes(self, shapes: Shapes) -> None:
         signals = [name for name, shape in shapes.items() if len(shape) != 1]

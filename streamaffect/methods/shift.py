@@ -13,7 +13,7 @@ by playing the source people in many proportions. No paper that we know does thi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,9 +151,12 @@ def personal(source: LabelledSet, scaling: Scaling, target: UnlabelledSet, q: np
     )
 
 
-def proportions(source: LabelledSet, target: UnlabelledSet, classes: int, seed: int = 0) -> Float64 | None:
-    """:func:`estimate` on all vector views joined; None where there are none."""
-    if not (names := [name for name, x in source.x.items() if x.ndim == 2 and name in target.x]):
+def proportions(
+    source: LabelledSet, target: UnlabelledSet, classes: int, seed: int = 0, views: Iterable[str] | None = None
+) -> Float64 | None:
+    """:func:`estimate` on all vector views joined, of ``views`` or those that both have; None where there are none."""
+    shared = [name for name in source.x if name in (target.x if views is None else set(views))]
+    if not (names := [name for name in shared if source.x[name].ndim == 2]):
         return None
     joined = _joined(source.x, names)
     return estimate(joined, source.distribution(classes), source.subject, _joined(target.x, names), seed)

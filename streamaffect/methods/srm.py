@@ -17,6 +17,7 @@ then conjugate gradients in float64 with the factor as preconditioner, two or th
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -122,6 +123,8 @@ class _Factor:
         jitter = float(H.diagonal().mean()) * (1e-13 if H.dtype == torch.float64 else 1e-7)
         failed = 1
         while failed:
+            if not math.isfinite(jitter):
+                raise ArithmeticError("the kernel system is not finite")
             H.diagonal().add_(jitter)
             self._lower, info = torch.linalg.cholesky_ex(H)
             failed, jitter = int(info), 10 * jitter

@@ -34,7 +34,7 @@ def read_state(path: str | Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[
         with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             config = json.loads(str(file["config"]))
             arrays = {name.removeprefix("array/"): file[name] for name in file.files if name != "config"}
-    except (zipfile.BadZipFile, KeyError, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, KeyError, EOFError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is no saved model: {error}") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT or "method" not in config:
         raise ValueError(f"{path} is no saved model of format {FORMAT}")

@@ -7,6 +7,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -93,7 +94,8 @@ def fit(core: Core, job: Fit, s: FitSettings, loss: Loss | None = None, rows: Ca
     rng = np.random.default_rng(job.seed)
     optimiser = torch.optim.Adam(core.parameters(), lr=s.lr, weight_decay=s.weight_decay, fused=True)
     best, best_loss, waited = snapshot(core), math.inf, 0
-    leading = round(s.lead * s.epochs) if len({view.ndim for view in base.views}) == 2 else 0
+    mixed = len({view.ndim for view in base.views}) == 2
+    leading = min(round(s.lead * s.epochs), s.epochs - 1) if mixed else 0  # the last epoch teaches all
     for epoch in range(s.epochs):
         if epoch == leading:
             best_loss, waited = math.inf, 0
@@ -164,13 +166,15 @@ def snapshot(core: Core) -> State:
 
 
 def find_device(name: str) -> torch.device:
-    """``'auto'`` is CUDA where there is one. ValueError for a device that is not there."""
+    """``'auto'`` is CUDA where there is one. ValueError for a device that is not there, or is neither CPU nor CUDA."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-    except RuntimeError:
-        raise ValueError(f"device {name!r} is unknown: give 'auto', 'cpu' or 'cuda'") from None
+    except (RuntimeError, TypeError):
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise ValueError(f"device {name!r} is unknown: give 'auto', 'cpu' or 'cuda'")
     if device.type == "cuda" and not (torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()):
         raise ValueError(f"device {name!r} is not there: give 'cpu' or 'auto'")
     return device
@@ -178,13 +182,19 @@ def find_device(name: str) -> torch.device:
 
 @contextlib.contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """torch's random state set to ``seed`` on ``device``, and as it was afterwards; deterministic convolutions."""
+    """torch's random state set to ``seed`` on ``device``, and as it was afterwards; deterministic convolutions.
+
+    ValueError for a seed that is no integer of 0 to 2^63 - 1.
+    """
+    if not isinstance(seed, Integral) or not 0 <= seed < 2**63:
+        raise ValueError(f"seed must be an integer from 0 to 2^63 - 1, got {seed!r}")
     devices = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
     with (
         torch.random.fork_rng(devices=devices),
         torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
     ):
-        torch.default_generator.manual_seed(seed)
-        if devices:
-            torch.cuda.manual_seed(seed)
+        torch.default_generator.manual_seed(int(seed))
+        for number in devices:
+            with torch.cuda.device(number):  # manual_seed is for the current one
+                torch.cuda.manual_seed(seed)
         yield

@@ -114,6 +114,11 @@ def test_vectors_lead_while_signals_wait(source):
     assert max(int(c) for c in counts) <= max(int(c) for c in full) // 2
 
 
+def test_the_last_epoch_teaches_all_however_long_vectors_lead(source):
+    fitted = methods.get("source", normalise=None, epochs=1, lead=0.9).fit_source(source, device="cpu")
+    assert all(int(value) > 0 for name, value in fitted.core.state_dict().items() if "batches_tracked" in name)
+
+
 def test_answer_to_a_window_does_not_depend_on_its_batch(model, source, target):
     adapted = adapt(model, source, target, adapt_epochs=1)
     together = adapted.predict_proba(source.x)[:3]

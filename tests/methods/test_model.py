@@ -152,6 +152,10 @@ def test_foreign_and_broken_files_are_refused(model, tmp_path):
     np.savez(path, config=np.array(json.dumps({"format": "streamaffect.model/1", "method": "dynamic"})))
     with pytest.raises(ValueError, match="do not fit its config"):
         methods.load(path)
+    with path.open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(ValueError, match="no saved model"):
+        methods.load(path)
     path.write_bytes(b"nonsense")
     with pytest.raises(ValueError, match="no saved model"):
         methods.load(path)

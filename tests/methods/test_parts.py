@@ -7,6 +7,7 @@ from streamaffect import methods
 from streamaffect.methods.holdout import split
 from streamaffect.methods.priors import black_box, check_prior, expectation_maximisation
 from streamaffect.methods.scaling import Scaling, standardised
+from streamaffect.methods.training import find_device
 
 
 def softmax(logits):
@@ -133,3 +134,27 @@ def test_persons_are_standardised_each_by_their_own(lab):
     views = standardised(source, Scaling.of(source.x), "subject")
     for subject in range(3):
         np.testing.assert_allclose(views["vector"][source.subject == subject].mean(axis=0), 0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["gpu", "meta", "mps", None])
+def test_devices_that_methods_do_not_know_are_refused(name):
+    with pytest.raises(ValueError, match=f"device {name!r} is unknown"):
+        find_device(name)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 0.5, None])
+def test_seeds_out_of_range_are_refused(vector_source, seed):
+    with pytest.raises(ValueError, match="seed must be an integer from 0 to"):
+        methods.get("zscore").fit_source(vector_source, seed=seed, device="cpu")
+
+
+@pytest.mark.parametrize("normalise", [None, "subject"])
+@pytest.mark.parametrize("name", ["zscore", "coral", "tca", "m3d"])
+def test_a_prior_has_to_fit_the_classes_and_the_source(vector_source, name, normalise):
+    three = methods.LabelledSet(vector_source.x, np.arange(len(vector_source)) % 3, vector_source.subject, vector_source.trial)
+    two, target = three.take(three.y < 2), methods.UnlabelledSet(three.take(three.y == 2).x)
+    model = methods.get(name, normalise=normalise).fit_source(three, device="cpu")
+    with pytest.raises(ValueError, match=r"prior \[0.0, 0.0, 1.0\] gives all to classes of which the source has no windows"):
+        methods.get(name, normalise=normalise, prior=[0, 0, 1]).adapt(model, two, target, device="cpu")
+    with pytest.raises(ValueError, match="3 shares that sum to 1"):
+        methods.get(name, normalise=normalise, prior=[0.5, 0.5]).adapt(model, two, target, device="cpu")

@@ -151,3 +151,14 @@ def test_signals_alone_have_no_proportions_told(lab):
     assert shift.personal(source, scaling, target, [0.5, 0.5]) is scaling
     both = methods.LabelledSet(**lab.people(0, 6, 16))
     assert shift.proportions(both, methods.UnlabelledSet(both.x), 2).sum() == pytest.approx(1)
+
+
+def test_views_that_the_model_does_not_read_tell_no_proportions(lab):
+    people = methods.LabelledSet(**lab.only(lab.people(0, 6, 16), "vector"))
+    target = methods.UnlabelledSet(lab.only(lab.people(1, 1, 24), "vector")["x"])
+    method = methods.get("zscore", prior="estimate")
+    model = method.fit_source(people, device="cpu")
+    more = methods.LabelledSet({**people.x, "odd": people.x["vector"][:, :2]}, people.y, people.subject, people.trial)
+    seen = methods.UnlabelledSet({**target.x, "odd": target.x["vector"][:, :3]})
+    expected = method.adapt(model, people, target, device="cpu").predict_proba(target.x)
+    assert np.array_equal(method.adapt(model, more, seen, device="cpu").predict_proba(target.x), expected)
