@@ -24,10 +24,10 @@ class TCA(ZScore):
     """TCA (Pan et al., IEEE TNN 2011) of rows scaled to length 1; see ``tca`` for the mathematics.
 
     ``components`` at most; ``kernel='linear'`` is the primal form, ``'rbf'`` has ``gamma``. ``mu`` weighs keeping the
-    components small against bringing the means together, the paper's. ``support``: windows that the components are found
-    on at most, drawn with an equal part for each class of each person; the rbf model carries them along.
+    components small against bringing the means together, the paper's. ``support``: source windows that rbf components
+    are found on at most, drawn in the proportions of the classes; the model carries them and the target's along.
 
-    Before ``adapt`` there is no target: the model of ``fit_source`` is a regression on the rows of length 1.
+    Before ``adapt`` there is no target: the model of ``fit_source`` is that of ``zscore``.
 
     With a ``prior`` of the target's, the source windows are drawn in the target's class proportions.
     """
