@@ -107,7 +107,7 @@ def scores(case: Case, method: str, params: Mapping[str, Any], columns: Sequence
     for stranger in case.strangers:
         seen = unlabelled(stranger)
         if "standardised" in columns:
-            score("standardised", stranger, methods.get("source").adapt(model, case.source, seen))
+            score("standardised", stranger, methods.get("source").adapt(model, case.source, seen, device="cpu"))
         for column, changes in VARIANTS.items():
             if column in columns:
                 method_ = methods.get(method, **{**params, **changes})

@@ -28,7 +28,9 @@ class Shift:
     """How much people differ; units are standard deviations of the noise.
 
     ``rotation`` [rad]: root mean square angle of R_s in each of ``features / 2`` random planes. ``gain``: standard
-    deviation of the log gain of a feature. ``proportions`` (C,) of each person's windows, None: balanced.
+    deviation of the log gain of a feature. ``separation``: distance of two class means; ``conditional``: root mean square
+    length of d_sc, as a share of that. ``trial``: that of a feature's o_trial, as a share of its noise.
+    ``proportions`` (C,) of each person's windows, None: balanced.
 
     The defaults were set by two baselines alone, before any method had run: logistic regression without and with
     standardisation by person stand about where they stand on real recordings (.70 and .74), and a classifier

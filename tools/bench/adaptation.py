@@ -67,7 +67,7 @@ def graphs() -> None:
             spent = seconds(lambda s=session, x=one: s.run(["probabilities"], x), times=500)  # type: ignore[misc]
             gap = np.abs(session.run(["probabilities"], dict(target.x))[0] - model.predict_proba(target.x)).max()
             print(
-                f"{name:<20} one window {1e3 * spent:7.3f} ms    ONNX - torch {gap:.1e}    {path.stat().st_size / 1024:7.0f} KiB"
+                f"{name:<20} one window {1e3 * spent:7.3f} ms    ONNX - torch {gap:.1e}   {path.stat().st_size / 1024:7.0f} KiB"
             )
 
 

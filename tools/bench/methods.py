@@ -1,5 +1,5 @@
-"""Every speed figure of the methods, each script in a process of its own. On two cores it takes about twenty minutes, nearly
-all of it the dense references: ``--quick`` leaves the largest sizes out.
+"""The methods' speed, each script in a process of its own; ``helo.py`` beside this needs POT and is run by itself. On two
+cores it takes about twenty minutes, nearly all of it the dense references: ``--quick`` leaves the largest sizes out.
 
     python tools/bench/methods.py [--quick]
 """
