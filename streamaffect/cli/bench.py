@@ -46,10 +46,14 @@ def call(args: argparse.Namespace) -> int:
     if not args.accuracy:
         return _script(args.suite)
     chosen, problems = _chosen(args)
-    scored = list(_scored(args, chosen, problems))
+    scored: list[Score] = []
+    try:
+        for score in _scored(args, chosen, problems):
+            scored.append(score)  # noqa: PERF402 - what there is when one fails is kept
+    finally:
+        if args.json:
+            _write(args.json, scored)
     _print(scored, problems)
-    if args.json:
-        _write(args.json, scored)
     return 0
 
 
@@ -115,10 +119,13 @@ def _scored(args: argparse.Namespace, chosen: Sequence[str], problems: Sequence[
     with Progress(transient=True) as bar, ProcessPoolExecutor(args.processes, context, _one_thread) as pool:
         task = bar.add_task("methods", total=len(work))
         futures = [pool.submit(_score, case, name) for case, name in work]
-        for future, (case, name) in zip(futures, work, strict=True):
-            bar.update(task, description=f"{name} on {case.problem}")
-            yield from future.result()
-            bar.advance(task)
+        try:
+            for future, (case, name) in zip(futures, work, strict=True):
+                bar.update(task, description=f"{name} on {case.problem}")
+                yield from future.result()
+                bar.advance(task)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # of a failure the rest is not waited for
 
 
 def _reads(name: str, case: Case) -> bool:
