@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import zlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -40,14 +41,17 @@ def person(name: str, modalities: Sequence[Modality], duration_s: float = 240.0)
     recording = simulated.person(name, duration_s=duration_s, block_s=40.0, modalities=modalities)
     moods = {label: MappingProxyType({"panas": MappingProxyType(mood)}) for label, mood in MOODS.items()}
     trials = tuple(replace(trial, distributions=moods[str(trial.label)]) for trial in recording.trials)
-    return replace(recording, signals=tuple(map(_few_sites, recording.signals)), trials=trials)
+    return replace(recording, signals=tuple(_headset(signal, name) for signal in recording.signals), trials=trials)
 
 
-def _few_sites(signal: Signal) -> Signal:
+def _headset(signal: Signal, name: str) -> Signal:
+    """Of an EEG a few sites, under dry electrodes: simulated people are all too easy to tell apart by clean ones."""
     if signal.spec.modality is not Modality.EEG:
         return signal
     rows = [signal.spec.channels.index(site) for site in SITES]
-    return replace(signal, spec=replace(signal.spec, channels=SITES), samples=signal.samples[rows])
+    noise = np.random.default_rng(zlib.crc32(name.encode())).normal(0, 30, (len(rows), signal.samples.shape[1]))
+    samples = (signal.samples[rows] + noise).astype(np.float32)
+    return replace(signal, spec=replace(signal.spec, channels=SITES), samples=samples)
 
 
 def train(where: Path, method: str, chosen: Sequence[views.View], params: Mapping[str, object], target: str = LABEL) -> Bundle:
@@ -71,7 +75,6 @@ class Run:
 
     replay: Replay
     lines: list[str]
-    seen: int = field(default=0)
 
     def _of(self, topic: str) -> list[dict]:
         parsed = (line.split(" ", 1) for line in list(self.lines))
@@ -161,17 +164,18 @@ def accuracy(run: Run) -> float:
     return float(np.mean([np.mean([e["label"] == state for e in said]) for state, said in spoken(run).items()]))
 
 
-SMALL = {"sdcnet": {"epochs": 20, "adapt_epochs": 10}, "m3d": {}}
-HEAD_AND_HEART = (views.ecg_hrv(), views.eeg_de(channels=list(SITES), seconds=10.0))
+HEAD = (views.eeg_de(channels=list(SITES)),)
+HEAD_AND_HEART = (views.ecg_hrv(), *HEAD)
+SMALL = {"sdcnet": (HEAD_AND_HEART, {"epochs": 20, "adapt_epochs": 10}), "m3d": (HEAD, {})}
 
 
 @pytest.mark.parametrize("method", list(SMALL))
 async def test_a_method_of_vectors_adapts_to_a_stranger(method, live, tmp_path, until_async):
-    bundle = train(tmp_path / "small", method, HEAD_AND_HEART, SMALL[method])
+    bundle = train(tmp_path / "small", method, *SMALL[method])
     async with live(bundle, method) as run:
         await until_it_becomes_theirs(run, method, until_async)
     assert_whole(run.emotions, ["rest", "load"])
-    assert accuracy(run) > 0.8
+    assert accuracy(run) > 0.6
 
 
 async def test_amanda_goes_on_without_a_sensor_that_falls_off(live, home, tmp_path, until_async):
@@ -194,7 +198,7 @@ async def test_amanda_goes_on_without_a_sensor_that_falls_off(live, home, tmp_pa
     without = [e for e in run.emotions if e["quality"]["eeg"] is None]
     assert not any(e["abstained"] for e in without)
     assert all(e["quality"]["ecg"] > 0.5 and e["coverage"] > 0.7 for e in without)
-    assert accuracy(run) > 0.8
+    assert accuracy(run) > 0.6
 
 
 async def test_helo_publishes_a_distribution_over_moods(live, tmp_path, until_async):
