@@ -79,6 +79,8 @@ class Amanda(Source):
             object.__setattr__(self, "p", "inf")  # JSON has no infinity
         if self.p != "inf":
             self._between(1, math.inf, "p")
+        if isinstance(self.encoders, Mapping):
+            object.__setattr__(self, "encoders", dict(self.encoders))  # the caller's own may change, or be no dict
         named = self.encoders.values() if isinstance(self.encoders, Mapping) else [self.encoders]
         if unknown := [name for name in named if name not in (*_OF_SIGNALS, "mlp")]:
             raise ValueError(f"encoders must be 'resnet', 'textcnn' or 'lstm', or view -> encoder, got {unknown[0]!r}")

@@ -94,8 +94,8 @@ class Base:
     ) -> Model:
         """See :class:`streamaffect.methods.Method`."""
         started = time.perf_counter()
-        if budget_s is not None and not budget_s > 0:
-            raise ValueError(f"budget_s must be positive, got {budget_s}")
+        if budget_s is not None and not (isinstance(budget_s, Real) and budget_s > 0):
+            raise ValueError(f"budget_s must be positive, got {budget_s!r}")
         incumbent = self._incumbent(model, source, target)
         check_classes(source)
         y = source.distribution(incumbent.classes)
@@ -180,7 +180,8 @@ class Base:
         from .model import CoreModel
 
         if not isinstance(model, CoreModel) or (self.kinds and model.core.kind not in self.kinds):
-            raise ValueError(f"method {self.name!r} cannot go on from a model of {model.method!r}: fit one by {self.name!r}")
+            made = getattr(model, "method", type(model).__name__)
+            raise ValueError(f"method {self.name!r} cannot go on from a model of {made!r}: fit one by {self.name!r}")
         if model.params.get("normalise") != self.normalise:
             raise ValueError(
                 f"the model was fitted with normalise={model.params.get('normalise')!r}: adapt with the same, "
@@ -222,19 +223,19 @@ class Base:
     def _at_least(self, low: int, *fields: str) -> None:
         for name in fields:
             value = getattr(self, name)
-            if not isinstance(value, Integral) or int(value) < low:
+            if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < low:
                 raise ValueError(f"{name} must be an integer from {low} on, got {value!r}")
 
     def _between(self, low: float, high: float, *fields: str) -> None:
         for name in fields:
             value = getattr(self, name)
-            if not isinstance(value, Real) or not low <= float(value) <= high:
+            if isinstance(value, bool) or not isinstance(value, Real) or not low <= float(value) <= high:
                 raise ValueError(f"{name} must lie in [{low}, {high}], got {value!r}")
 
     def _positive(self, *fields: str) -> None:
         for name in fields:
             value = getattr(self, name)
-            if not isinstance(value, Real) or not 0 < float(value) < float("inf"):
+            if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < float("inf"):
                 raise ValueError(f"{name} must be positive, got {value!r}")
 
 

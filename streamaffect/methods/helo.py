@@ -93,8 +93,8 @@ class HeLo(Source):
         if self.width % self.heads:
             raise ValueError(f"width must be a multiple of heads, got {self.width} and {self.heads}")
         if self.behaviour is not None:
-            if isinstance(self.behaviour, str):
-                raise ValueError(f"behaviour must be a list of views, such as [{self.behaviour!r}]")
+            if isinstance(self.behaviour, str) or not isinstance(self.behaviour, Iterable):
+                raise ValueError(f"behaviour must be a list of views, such as [{str(self.behaviour)!r}]")
             object.__setattr__(self, "behaviour", tuple(self.behaviour))
 
     def roles(self, views: Iterable[str]) -> tuple[str, tuple[str, ...]]:

@@ -58,7 +58,10 @@ def black_box(
 
 def check_prior(prior: npt.ArrayLike, classes: int) -> Float64:
     """``prior`` as (C,) proportions; ValueError for another length, negative shares or a sum that is not 1."""
-    q: Float64 = np.array(prior, dtype=np.float64)
+    try:
+        q: Float64 = np.array(prior, dtype=np.float64)
+    except (TypeError, ValueError):  # words, or a thing that is no array
+        q = np.empty(0)
     if q.shape != (classes,) or not np.isfinite(q).all() or q.min() < 0 or abs(q.sum() - 1) > 1e-3:
         raise ValueError(f"prior must be 'source', 'estimate' or {classes} shares that sum to 1, got {prior!r}")
     q /= q.sum()

@@ -1,6 +1,7 @@
 """Amanda: its objective against a literal writing, its switches, encoders, missing views."""
 
 import math
+from types import MappingProxyType
 
 import numpy as np
 import onnxruntime
@@ -244,6 +245,13 @@ def test_parameters_out_of_range_are_refused(params, message):
 def test_encoders_must_fit_the_views(source, encoders, message):
     with pytest.raises(ValueError, match=message):
         methods.get("amanda", encoders=encoders).fit_source(source, device="cpu")
+
+
+def test_encoders_are_the_methods_own():
+    given = {"a.wave": "lstm"}
+    method = methods.get("amanda", encoders=MappingProxyType(given))
+    given["a.wave"] = "textcnn"
+    assert method.params()["encoders"] == {"a.wave": "lstm"}
 
 
 def test_infinity_is_json():

@@ -99,6 +99,11 @@ def test_unknown_parameter_lists_the_known():
         ({"prior": [0.9, 0.3]}, "prior must be"),
         ({"patience": "10"}, "patience must be an integer"),
         ({"sigma": "wide"}, "sigma must be"),
+        ({"epochs": True}, "epochs must be an integer"),
+        ({"gamma": True}, "gamma must lie in"),
+        ({"lr": True}, "lr must be positive"),
+        ({"prior": {"rest": 1}}, "prior must be"),
+        ({"prior": ["much", "little"]}, "prior must be"),
     ],
 )
 def test_parameters_out_of_range_are_refused(params, message):

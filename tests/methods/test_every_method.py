@@ -259,8 +259,9 @@ def test_cancelling_ends_it_without_a_model(case):
 
 
 def test_budget_must_be_positive(case):
-    with pytest.raises(ValueError, match="budget_s must be positive, got 0"):
-        adapt(case, budget_s=0)
+    for budget_s in (0, "3"):
+        with pytest.raises(ValueError, match=f"budget_s must be positive, got {budget_s!r}"):
+            adapt(case, budget_s=budget_s)
 
 
 def test_budget_ends_what_would_take_hours(case):
@@ -291,6 +292,8 @@ def test_models_of_another_kind_are_refused(case):
     model = quick(foreign, normalise="subject").fit_source(vectors_of(case.source), device="cpu")
     with pytest.raises(ValueError, match=f"method '{case.name}' cannot go on from a model of '{foreign}'"):
         adapt(case, model=model)
+    with pytest.raises(ValueError, match=f"method '{case.name}' cannot go on from a model of 'object'"):
+        adapt(case, model=object())
 
 
 def relabelled(source: methods.LabelledSet, **changes) -> methods.LabelledSet:

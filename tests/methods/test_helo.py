@@ -437,6 +437,7 @@ def test_wrong_parameters_are_named(mood):
         ({"label_attention": "none"}, "label_attention must be"),
         ({"eps": 0.0}, r"eps must lie in"),
         ({"behaviour": "acc"}, "must be a list of views"),
+        ({"behaviour": 3}, "must be a list of views"),
         ({"iterations": 0}, "iterations must be an integer from 1 on"),
     ):
         with pytest.raises(ValueError, match=message):
