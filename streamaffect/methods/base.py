@@ -130,7 +130,9 @@ class Base:
                 last = Stage(progress, first, 1.0)
                 core = refine(replace(job, progress=last, budget_s=budget_s), self, core)
                 last.done()
-        return incumbent.adapted(self.name, self.params(), core, scaling)
+        adapted = incumbent.adapted(self.name, self.params(), core, scaling)
+        # a temperature is for the scores it was fitted to
+        return adapted if core.kind == incumbent.core.kind else adapted.calibrated(1.0)
 
     def _fit(self, job: Fit) -> Core:
         """A core fitted on the source."""

@@ -62,7 +62,7 @@ class System:
     def solve(self, b: Tensor, guess: Tensor | None = None) -> Tensor:
         """``S b`` (N, k) float64 for ``b`` (N, k) float64, to ``accuracy`` of the residual; ``guess`` a close answer.
 
-        Raises ArithmeticError where conjugate gradients do not get there: eta is too small for the kernel.
+        Raises ValueError where conjugate gradients do not get there: eta is too small for the kernel.
         """
         x = torch.zeros_like(b) if guess is None else guess * b.bool().any(0)  # of nothing the answer is nothing
         # with a guess, K b (for the scale) and K J x share one pass over K, which is what a product costs
@@ -82,7 +82,7 @@ class System:
             curvature = (direction * image).sum(0)
             step = torch.where(curvature > 0, energy / curvature.clamp_min(1e-300), 0)  # a solved column stands still
             x, residual, last = x + step * direction, residual - step * image, energy.clamp_min(1e-300)
-        raise ArithmeticError(f"the kernel system did not converge: raise eta (now {self.eta:g})")
+        raise ValueError(f"the kernel system did not converge: raise eta (now {self.eta:g})")
 
     def coefficients(self, b: Tensor, x: Tensor) -> Tensor:
         """``B^-1 b`` from ``x = S b``: ``(b - J x) / eta``."""
@@ -124,7 +124,7 @@ class _Factor:
         failed = 1
         while failed:
             if not math.isfinite(jitter):
-                raise ArithmeticError("the kernel system is not finite")
+                raise ValueError("the kernel system is not finite")
             H.diagonal().add_(jitter)
             self._lower, info = torch.linalg.cholesky_ex(H)
             failed, jitter = int(info), 10 * jitter

@@ -265,3 +265,10 @@ def test_parameters_are_checked(params, message):
 def test_signals_are_refused(source):
     with pytest.raises(ValueError, match="vector views"):
         methods.get("m3d").fit_source(source, device="cpu")
+
+
+def test_a_temperature_fitted_to_other_scores_is_not_kept(vector_model, m3d_model, vector_source, unlabelled):
+    method = methods.get("m3d", normalise=vector_model.params["normalise"])
+    assert method.adapt(vector_model.calibrated(0.2), vector_source, unlabelled, device="cpu").temperature == 1.0
+    own = methods.get("m3d").adapt(m3d_model.calibrated(0.2), vector_source, unlabelled, device="cpu")
+    assert own.temperature == 0.2
