@@ -56,17 +56,17 @@ class KernelMachine(Core):
         return dict(self._spec)
 
     def forward(self, views: Sequence[Tensor], keep: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002 - see the class
-        x = _unit(torch.cat(list(views), 1))
+        # float64: with small eta coefficients of some tens cancel over thousands of rows, and float32 loses 1e-4 of a share
+        x = _unit(torch.cat(list(views), 1).double())
         if len(self.anchors):
-            x = torch.exp(2 * self.map_gamma * (x @ self.anchors.T - 1))
-        z = _unit(x @ self.project)
-        scores = torch.exp(2 * self.gamma * (z @ self.support.T - 1)) @ self.beta
-        return z, self.sharpness * scores
+            x = torch.exp(2 * self.map_gamma * (x @ self.anchors.double().T - 1))
+        z = _unit(x @ self.project.double())
+        scores = torch.exp(2 * self.gamma * (z @ self.support.double().T - 1)) @ self.beta.double()
+        return z.float(), (self.sharpness.double() * scores).float()
 
 
 def _unit(rows: Tensor) -> Tensor:
-    length: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    return rows / length.clamp_min(_SHORT)
+    return rows / rows.square().sum(1, keepdim=True).sqrt().clamp_min(_SHORT)  # ONNX Runtime has no norm in float64
 
 
 def compress(z: Float64, beta: Float64, first: Float64, gamma: float, size: int, seed: int) -> tuple[Float64, Float64]:

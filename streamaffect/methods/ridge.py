@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CALIBRATED_BY = 1000  # source rows at most
 _HOLDOUT = 0.3  # of them, by subject
 _SHARPNESS = 4.0  # of scores in 0..1, before it is fitted
+_DOUBT = 0.05  # of each label: where the classes lie apart in everybody, the fit would be sure of everything
 
 
 def sample(job: Fit, limit: int) -> Int64:
@@ -76,7 +77,8 @@ def calibrate(job: Fit, method: M3D, maps: Maps, limit: int = CALIBRATED_BY) -> 
         return _SHARPNESS, scores
     logits = _SHARPNESS * scores(maps(x[held]))
     p = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return _SHARPNESS / fit_temperature(p / p.sum(axis=1, keepdims=True), job.y[held].astype(np.float64)), scores
+    doubted = (1 - _DOUBT) * job.y[held].astype(np.float64) + _DOUBT / job.classes
+    return _SHARPNESS / fit_temperature(p / p.sum(axis=1, keepdims=True), doubted), scores
 
 
 def similarity(rows: Tensor, device: torch.device) -> Tensor:

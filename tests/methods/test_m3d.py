@@ -272,3 +272,29 @@ def test_a_temperature_fitted_to_other_scores_is_not_kept(vector_model, m3d_mode
     assert method.adapt(vector_model.calibrated(0.2), vector_source, unlabelled, device="cpu").temperature == 1.0
     own = methods.get("m3d").adapt(m3d_model.calibrated(0.2), vector_source, unlabelled, device="cpu")
     assert own.temperature == 0.2
+
+
+def test_large_coefficients_cost_no_accuracy_in_the_graph(tmp_path):
+    """With a small eta coefficients of a hundred cancel: in float32 the graph would be off by 1e-3."""
+    import onnxruntime
+
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 1000)
+    x = rng.normal(size=(1000, 10)).astype(np.float32)
+    x[:, 0] += 0.8 * y
+    method = methods.get("m3d", normalise=None, eta=1e-3)
+    source = LabelledSet({"v": x}, y, np.arange(1000) % 20)
+    model = method.adapt(method.fit_source(source, device="cpu"), source, UnlabelledSet({"v": x[:64] + 0.5}), device="cpu")
+    assert model.core.beta.abs().max() > 50
+    model.export_onnx(tmp_path / "m.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
+    asked = rng.normal(size=(200, 10)).astype(np.float32)
+    np.testing.assert_allclose(session.run(["probabilities"], {"v": asked})[0], model.predict_proba({"v": asked}), atol=1e-5)
+
+
+def test_classes_that_lie_apart_in_everybody_leave_a_doubt(lab):
+    easy = lab.only(lab.people(0, 6, 40), "vector")
+    easy["x"]["vector"][:, :3] += 40 * (easy["y"][:, None] - 0.5)
+    source = LabelledSet(**easy)
+    p = methods.get("m3d").fit_source(source, device="cpu").predict_proba(source.x).max(axis=1)
+    assert 0.9 < np.median(p) < 0.99
