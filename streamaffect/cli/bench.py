@@ -18,10 +18,7 @@ ENTRIES: dict[str, tuple[str, dict[str, Any]]] = {
     "source": ("source", {"lr": 1e-3}),
     "dan": ("dan", {"lr": 1e-3}),
     "dann": ("dann", {"lr": 1e-3}),
-    "dynamic": (
-        "dynamic",
-        {"lr": 1e-3, "kernel": "multi", "gamma": 10, "anchor": 0.9, "adapt_epochs": 30, "adapt_lr": 1e-3, "slack": 1.0},
-    ),
+    "dynamic": ("dynamic", {"lr": 1e-3, "kernel": "multi", "gamma": 5, "tau": 0.5}),
     "m3d+time": ("m3d", {"temporal": 50.0}),
 }
 

@@ -105,14 +105,16 @@ def refused(start: Seen, now: Seen, q: npt.ArrayLike, trial: npt.NDArray[Any] | 
     """Why the candidate is not to be trusted; None where it is. ``start`` is what was there before the first round.
 
     It must do as well on the source, be surer on the target, say every class that is expected, and change its mind from
-    window to window no more often.
+    window to window no more often. Surer, once neighbours are heard: a model that was too sure of single windows becomes
+    less so by agreeing with itself.
     """
     if not np.isfinite(now.target).all():
         return "posteriors are not finite"
     if now.source < start.source - SOURCE_LOSS:
         return f"source accuracy fell from {start.source:.3f} to {now.source:.3f}"
-    if margin(now.target) <= margin(start.target):
-        return f"margin fell from {margin(start.target):.3f} to {margin(now.target):.3f}"
+    sure, before_it = (margin(smoothed(seen.target, trial)) for seen in (now, start))
+    if sure <= before_it:
+        return f"margin fell from {before_it:.3f} to {sure:.3f}"
     shares, before = (_shares(seen.target) for seen in (now, start))
     for c, least in enumerate(COLLAPSE * np.asarray(q)):
         if shares[c] < min(least, before[c]):
