@@ -112,6 +112,8 @@ def refused(start: Seen, now: Seen, q: npt.ArrayLike, trial: npt.NDArray[Any] | 
         return "posteriors are not finite"
     if now.source < start.source - SOURCE_LOSS:
         return f"source accuracy fell from {start.source:.3f} to {now.source:.3f}"
+    if trial is not None and changes(now.target, trial) > changes(start.target, trial):
+        return "answers change more often from window to window"
     sure, before_it = (margin(smoothed(seen.target, trial)) for seen in (now, start))
     if sure <= before_it:
         return f"margin fell from {before_it:.3f} to {sure:.3f}"
@@ -119,8 +121,6 @@ def refused(start: Seen, now: Seen, q: npt.ArrayLike, trial: npt.NDArray[Any] | 
     for c, least in enumerate(COLLAPSE * np.asarray(q)):
         if shares[c] < min(least, before[c]):
             return f"class {c} collapsed to {shares[c]:.3f} of the windows"
-    if trial is not None and changes(now.target, trial) > changes(start.target, trial):
-        return "answers change more often from window to window"
     return None
 
 
