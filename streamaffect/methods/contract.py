@@ -159,8 +159,9 @@ class Method(Protocol):
     ) -> Model:
         """A new model for the target's person; ``model`` is left as it was.
 
-        ``budget_s`` bounds the wall-clock time. ``labelled_target`` is the explicit few-shot case: without it no label
-        of the target exists anywhere in the call.
+        ``budget_s`` bounds the wall-clock time of methods that iterate; the closed forms (zscore, coral, tca,
+        euclidean_alignment) are through in well under a second on some thousand windows and do not look at it.
+        ``labelled_target`` is the explicit few-shot case: without it no label of the target exists anywhere in the call.
         """
 
 

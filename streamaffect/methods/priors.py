@@ -32,30 +32,6 @@ def expectation_maximisation(
     return q
 
 
-def black_box(
-    source_probabilities: npt.ArrayLike,
-    source_y: npt.ArrayLike,
-    probabilities: npt.ArrayLike,
-    trained_on: npt.ArrayLike,
-    ridge: float = 0.01,
-) -> Float64:
-    """q (C,) by BBSE (Lipton, Wang and Smola, ICML 2018), soft: solve ``E_t[p(x)] = sum_c q_c E_s[p(x) | c]``.
-
-    ``source_probabilities`` (m, C) of held-out source windows of class ``source_y`` (m,). A ridge pulls q towards
-    ``trained_on``; negative shares are cut off.
-    """
-    p, base = _inputs(probabilities, trained_on)
-    held, y = np.asarray(source_probabilities, dtype=np.float64), np.asarray(source_y)
-    if missing := [c for c in range(len(base)) if not (y == c).any()]:
-        raise ValueError(f"BBSE needs held-out source windows of every class: none of class {missing[0]}")
-    confusion = np.stack([held[y == c].mean(axis=0) for c in range(len(base))], axis=1)
-    gap = p.mean(axis=0) - confusion @ base
-    step = np.linalg.solve(confusion.T @ confusion + ridge * np.eye(len(base)), confusion.T @ gap)
-    q: Float64 = np.maximum(base + step, 0)
-    q /= q.sum()
-    return q
-
-
 def check_prior(prior: npt.ArrayLike, classes: int) -> Float64:
     """``prior`` as (C,) proportions; ValueError for another length, negative shares or a sum that is not 1."""
     try:

@@ -5,7 +5,7 @@ import pytest
 
 from streamaffect import methods
 from streamaffect.methods.holdout import split
-from streamaffect.methods.priors import black_box, check_prior, expectation_maximisation
+from streamaffect.methods.priors import check_prior, expectation_maximisation
 from streamaffect.methods.scaling import Scaling, standardised
 from streamaffect.methods.training import find_device
 
@@ -61,21 +61,13 @@ def mixture(seed, n, share):
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.85])
 def test_proportions_are_recovered_from_posteriors(share):
-    held_y, held = mixture(0, 4000, 0.5)
     _, p = mixture(1, 4000, share)
     assert expectation_maximisation(p, [0.5, 0.5])[1] == pytest.approx(share, abs=0.02)
-    assert black_box(held, held_y, p, [0.5, 0.5])[1] == pytest.approx(share, abs=0.03)
 
 
 def test_uninformative_posteriors_leave_the_proportions_alone():
     flat = np.tile([0.3, 0.7], (50, 1))
     np.testing.assert_allclose(expectation_maximisation(flat, [0.3, 0.7]), [0.3, 0.7], atol=1e-6)
-    np.testing.assert_allclose(black_box(flat, np.arange(50) % 2, flat, [0.3, 0.7]), [0.3, 0.7], atol=1e-6)
-
-
-def test_black_box_needs_every_class():
-    with pytest.raises(ValueError, match="none of class 1"):
-        black_box(np.full((3, 2), 0.5), np.zeros(3, dtype=int), np.full((3, 2), 0.5), [0.5, 0.5])
 
 
 def test_prior_of_another_length_is_refused():
