@@ -42,7 +42,11 @@ def call(args: argparse.Namespace) -> int:
     if args.accuracy and args.suite != "methods":
         raise UsageError("--accuracy goes with methods: streamaffect bench methods --accuracy")
     if not args.accuracy:
+        if args.methods or args.problems or args.root or args.json:
+            raise UsageError("--methods, --problems, --root and --json go with --accuracy")
         return _script(args.suite)
+    if args.json and not args.json.resolve().parent.is_dir():
+        raise UsageError(f"--json {args.json}: there is no folder {args.json.parent}")
     chosen, problems = _chosen(args)
     scored: list[Score] = []
     try:
@@ -111,8 +115,12 @@ def _scored(args: argparse.Namespace, chosen: Sequence[str], problems: Sequence[
 
     from rich.progress import Progress
 
+    from streamaffect.errors import UsageError
+
     cases = list(_cases(args, problems))
     work = [(case, name) for name in chosen for case in cases if _reads(name, case)]
+    if not work:
+        raise UsageError(f"{', '.join(chosen)} reads signals, and these problems have vectors alone")
     context = multiprocessing.get_context("spawn")
     with Progress(transient=True) as bar, ProcessPoolExecutor(args.processes, context, _one_thread) as pool:
         task = bar.add_task("methods", total=len(work))

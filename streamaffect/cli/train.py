@@ -117,6 +117,10 @@ def _check_out(out: Path, *, force: bool) -> None:
         raise UsageError(f"{out} is there already: give another --out, or --force to replace it")
     if out.exists() and not (out / MANIFEST).is_file():
         raise UsageError(f"{out} is no bundle, it has no {MANIFEST}: --force replaces bundles only, give another --out")
+    try:
+        out.resolve().parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {out}: its folder cannot be made: {error.strerror}") from error
 
 
 def _write(out: Path, recipe: Recipe, model: Any, priors: Any, memory: Any, about: dict[str, Any]) -> Bundle:

@@ -169,7 +169,8 @@ def check_views(shapes: Shapes, wanted: Shapes, who: str) -> None:
     """ValueError unless ``shapes`` has every wanted view in the wanted shape."""
     for name, shape in wanted.items():
         if name not in shapes:
-            raise ValueError(f"{who} lacks view {name!r}: it has {', '.join(shapes)}, the model reads {', '.join(wanted)}")
+            has = ", ".join(shapes) or "none of them"
+            raise ValueError(f"{who} lacks view {name!r}: it has {has}, the model reads {', '.join(wanted)}")
         if tuple(shapes[name]) != tuple(shape):
             raise ValueError(f"{who}: view {name!r} has shape {tuple(shapes[name])} a window, the model reads {tuple(shape)}")
 

@@ -128,6 +128,8 @@ class CoreModel:
         return twin
 
     def _run(self, x: Arrays) -> tuple[Float32, Float32]:
+        if not isinstance(x, Mapping):
+            raise ValueError(f"x must map view names to arrays: {', '.join(self.views)}")  # noqa: TRY004 - as all bad input
         arrays = {name: np.asarray(x[name], dtype=np.float32) for name in self.views if name in x}
         check_views({name: array.shape[1:] for name, array in arrays.items()}, self.views, "x")
         if len(lengths := {len(array) for array in arrays.values()}) != 1:

@@ -168,6 +168,6 @@ def _domains(sample_domain: npt.ArrayLike | None, n: int, missing: int) -> npt.N
     if domain.shape != (n,) or domain.dtype.kind not in "iu" or (domain == 0).any():
         raise ValueError(
             f"sample_domain must be ({n},) integers, > 0 for source and < 0 for target people, "
-            f"got {domain.dtype} of shape {domain.shape}" + (" with zeros" if domain.dtype.kind in "iu" else "")
+            f"got {domain.dtype} of shape {domain.shape}" + (" with zeros" if (domain == 0).any() else "")
         )
     return domain.astype(np.int64)

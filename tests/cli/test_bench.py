@@ -42,3 +42,7 @@ def test_scores_are_kept_when_a_later_method_fails(monkeypatch: pytest.MonkeyPat
     with pytest.raises(RuntimeError, match="fell over"):
         bench.call(parser.parse_args(["methods", "--accuracy", "--json", str(tmp_path / "scores.json")]))
     assert [score["method"] for score in json.loads((tmp_path / "scores.json").read_text("utf-8"))] == ["zscore"]
+    cli("bench", "methods", "--methods", "zscore").is_error(2, "go with --accuracy")
+    cli("bench", "methods", "--accuracy", "--json", "/nonexist/a.json").is_error(2, "there is no folder /nonexist")
+    signals = ("--methods", "euclidean_alignment", "--problems", "balanced", "--seeds", "1", "--people", "1")
+    cli("bench", "methods", "--accuracy", *signals).is_error(2, "euclidean_alignment reads signals")
