@@ -29,6 +29,10 @@ def test_wrong_words_are_told(cli: Callable):
     cli("bench", "methods", "--accuracy", "--methods", "nosuch").is_error(2, "--methods 'nosuch': there are amanda")
     cli("bench", "methods", "--accuracy", "--problems", "eegmat").is_error(2, "it needs --root DIR")
     cli("bench", "methods", "--accuracy", "--seeds", "0").is_error(2, "numbers from 1 on")
+    cli("bench", "methods", "--methods", "zscore").is_error(2, "go with --accuracy")
+    cli("bench", "methods", "--accuracy", "--json", "/nonexist/a.json").is_error(2, "there is no folder /nonexist")
+    signals = ("--methods", "euclidean_alignment", "--problems", "balanced", "--seeds", "1", "--people", "1")
+    cli("bench", "methods", "--accuracy", *signals).is_error(2, "euclidean_alignment reads signals")
 
 
 def test_scores_are_kept_when_a_later_method_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -42,7 +46,3 @@ def test_scores_are_kept_when_a_later_method_fails(monkeypatch: pytest.MonkeyPat
     with pytest.raises(RuntimeError, match="fell over"):
         bench.call(parser.parse_args(["methods", "--accuracy", "--json", str(tmp_path / "scores.json")]))
     assert [score["method"] for score in json.loads((tmp_path / "scores.json").read_text("utf-8"))] == ["zscore"]
-    cli("bench", "methods", "--methods", "zscore").is_error(2, "go with --accuracy")
-    cli("bench", "methods", "--accuracy", "--json", "/nonexist/a.json").is_error(2, "there is no folder /nonexist")
-    signals = ("--methods", "euclidean_alignment", "--problems", "balanced", "--seeds", "1", "--people", "1")
-    cli("bench", "methods", "--accuracy", *signals).is_error(2, "euclidean_alignment reads signals")
