@@ -16,6 +16,11 @@ import pytest
 PATIENCE_S = 30.0
 
 
+def _mind_hangups() -> None:
+    """As in a terminal: a test run under nohup hands down that SIGHUP is ignored."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Program:
     """``python -m streamaffect WORDS``, its output in files."""
 
@@ -23,7 +28,9 @@ class Program:
         self.out, self.err = folder / f"{number}.out", folder / f"{number}.err"
         command = [sys.executable, "-m", "streamaffect", *map(str, words)]
         with self.out.open("w") as out, self.err.open("w") as err:
-            self.process = subprocess.Popen(command, stdout=out, stderr=err, env=environment, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(
+                command, stdout=out, stderr=err, env=environment, stdin=subprocess.DEVNULL, preexec_fn=_mind_hangups
+            )
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send the signal; the exit code."""
