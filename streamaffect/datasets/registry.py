@@ -13,13 +13,16 @@ from streamaffect.datasets.npz import NpzDataset, load_arrays
 from streamaffect.datasets.simulated import SIMULATED
 from streamaffect.datasets.wrist import INDUCED_STRESS, STRESS_PREDICT, WESAD_WRIST
 from streamaffect.errors import DatasetError, UsageError
-from streamaffect.signals import Recording
+from streamaffect.signals import FeatureTable, Recording
 
 ENTRY_POINTS = "streamaffect.datasets"
 
 
 class Dataset(Protocol):
-    """What a reader is; plug-ins name an instance in the entry-point group ``streamaffect.datasets``."""
+    """What a reader is; plug-ins name an instance in the entry-point group ``streamaffect.datasets``.
+
+    A property ``kind`` says what it yields, "recordings" or "features" (see :func:`kind_of`); without one, recordings.
+    """
 
     @property
     def name(self) -> str: ...
@@ -27,7 +30,7 @@ class Dataset(Protocol):
     def subjects(self, root: Path | None) -> Sequence[str]:
         """The subjects there, in natural order. Raises DatasetError where ``root`` holds none."""
 
-    def load(self, root: Path | None, subject: str) -> Recording:
+    def load(self, root: Path | None, subject: str) -> Recording | FeatureTable:
         """One subject, whole. Raises DatasetError where it cannot be read."""
 
 
@@ -49,7 +52,27 @@ class Recordings:
         return len(self.subjects)
 
     def __iter__(self) -> Iterator[Recording]:
-        return (self.dataset.load(self.root, subject) for subject in self.subjects)
+        """Raises UsageError for a set of features: see :meth:`tables`."""
+        for subject in self.subjects:
+            loaded = self.dataset.load(self.root, subject)
+            if not isinstance(loaded, Recording):
+                raise UsageError(
+                    f"data set {self.dataset.name!r} publishes features, no samples to play or window: take its raw set"
+                )
+            yield loaded
+
+    def tables(self) -> Iterator[FeatureTable]:
+        """The tables of a set of features. Raises UsageError for a set of recordings."""
+        for subject in self.subjects:
+            loaded = self.dataset.load(self.root, subject)
+            if not isinstance(loaded, FeatureTable):
+                raise UsageError(f"data set {self.dataset.name!r} yields recordings, not tables of features: iterate it")
+            yield loaded
+
+
+def kind_of(dataset: Dataset) -> str:
+    """What ``load`` of it yields: "recordings" or "features"."""
+    return str(getattr(dataset, "kind", "recordings"))
 
 
 def names() -> list[str]:
