@@ -55,6 +55,7 @@ class Amigos:
     name: str
     scale: str = "valence"
     threshold: Threshold = Threshold(5.0)  # noqa: RUF009 -- frozen
+    about: str = "EEG, ECG, skin response 128 Hz; 20 videos rated by valence, arousal, dominance, emotions"
 
     def subjects(self, root: Path | None) -> list[str]:
         return sorted(self._files(root), key=natural)

@@ -46,6 +46,7 @@ class Dreamer:
     name: str
     scale: str = "valence"
     threshold: Threshold = Threshold(3.0)  # noqa: RUF009 -- frozen
+    about: str = "EEG 128 Hz, ECG 256 Hz; 18 film clips rated by valence, arousal, dominance"
 
     def subjects(self, root: Path | None) -> list[str]:
         count = matlab.cells(folder(self.name, root, ("DREAMER",), FILE) / FILE, "DREAMER", "Data")

@@ -60,6 +60,7 @@ class Faced:
     report is the distribution ``emotions``, and its items go to ``meta`` (``c01/valence``)."""
 
     name: str = "faced"
+    about: str = "EEG 250 Hz, 30 channels; 28 film clips of nine emotions"
 
     def subjects(self, root: Path | None) -> list[str]:
         return _subjects(self._folder(root))
@@ -82,6 +83,7 @@ class FacedFeatures:
     """Differential entropy of each second: ``eeg.de`` (840, 150), electrode by electrode, each delta to gamma."""
 
     name: str = "faced_de"
+    about: str = "differential entropy by seconds of the same"
     kind: str = "features"
 
     def subjects(self, root: Path | None) -> list[str]:

@@ -8,9 +8,17 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Protocol
 
+from streamaffect.datasets.amigos import AMIGOS
+from streamaffect.datasets.dmer import DMER
+from streamaffect.datasets.dreamer import DREAMER
 from streamaffect.datasets.eegmat import EEGMAT
+from streamaffect.datasets.faced import FACED, FACED_DE
 from streamaffect.datasets.npz import NpzDataset, load_arrays
+from streamaffect.datasets.seed import SEED, SEED_IV
+from streamaffect.datasets.seed_features import SEED_TABLES
+from streamaffect.datasets.seed_v import SEED_V
 from streamaffect.datasets.simulated import SIMULATED
+from streamaffect.datasets.wesad import WESAD
 from streamaffect.datasets.wrist import INDUCED_STRESS, STRESS_PREDICT, WESAD_WRIST
 from streamaffect.errors import DatasetError, UsageError
 from streamaffect.signals import FeatureTable, Recording
@@ -36,7 +44,9 @@ class Dataset(Protocol):
 
 # Layouts are told apart by their keys; the first that fits wins.
 NPZ_LAYOUTS: tuple[NpzDataset, ...] = (EEGMAT, WESAD_WRIST, INDUCED_STRESS, STRESS_PREDICT)
-_ALL: tuple[Dataset, ...] = (*NPZ_LAYOUTS, SIMULATED)
+# To the layouts in which their publishers hand them out.
+PUBLISHED: tuple[Dataset, ...] = (*WESAD, *DREAMER, *AMIGOS, SEED, SEED_IV, SEED_V, *SEED_TABLES, FACED, FACED_DE, DMER)
+_ALL: tuple[Dataset, ...] = (*NPZ_LAYOUTS, SIMULATED, *PUBLISHED)
 BUILT_IN = {dataset.name: dataset for dataset in _ALL}
 
 
