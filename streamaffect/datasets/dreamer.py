@@ -86,7 +86,7 @@ def _ratings(person: Any, scale: str) -> Float32:
 
 
 def _samples(person: Any, part: str, i: int) -> tuple[Float32, ...]:
-    cells = [person[kind][0, 0][part][0, 0].ravel() for kind in ("EEG", "ECG")]
+    cells = [person[kind][0, 0][part].ravel() for kind in ("EEG", "ECG")]
     if any(len(clips) != CLIPS for clips in cells):
         raise ValueError(f"{part} has {len(cells[0])} and {len(cells[1])} clips, expected {CLIPS}")
     eeg, ecg = (rows(clips[i], len(spec.channels), f"{part} {i + 1}") for clips, spec in zip(cells, SPECS, strict=True))

@@ -16,7 +16,6 @@ from streamaffect.errors import DatasetError, UsageError
 from streamaffect.signals import Float32, Signal, StreamSpec, Trial
 
 Distributions = Mapping[str, Mapping[str, float]]
-_NONE: Distributions = MappingProxyType({})
 
 
 def folder(name: str, root: Path | None, places: Sequence[str], pattern: str) -> Path:
@@ -67,7 +66,7 @@ class Clip:
     label: str | None
     samples: tuple[Float32, ...]
     lead_s: float = 0.0
-    distributions: Distributions = field(default=_NONE, hash=False)
+    distributions: Distributions = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
 
 def joined(specs: Sequence[StreamSpec], clips: Iterable[Clip]) -> tuple[tuple[Signal, ...], tuple[Trial, ...]]:

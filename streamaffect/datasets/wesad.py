@@ -8,7 +8,8 @@ baseline, 2 stress, 3 amusement, 4 meditation, the rest to be ignored; ``signal`
 (n, 3) [g], ``ECG``, ``EMG`` [mV], ``EDA`` [uS], ``Temp`` [degC], ``Resp`` [%], each (n, 1); ``wrist`` (Empatica E4) with
 ``ACC`` [1/64 g] 32 Hz, ``BVP`` 64 Hz, ``EDA`` [uS] and ``TEMP`` [degC] 4 Hz. ``S2/S2_quest.csv``: the conditions in their
 ``# ORDER``, and for each of these, in that order, a row ``# PANAS`` (items 1 to 5), ``# STAI`` (1 to 4), ``# DIM``
-(self-assessment manikins: valence, arousal, 1 to 9); ``# SSSQ`` after stress alone. Inferred: that both devices' arrays start together.
+(self-assessment manikins: valence, arousal, 1 to 9); ``# SSSQ`` after stress alone. Inferred: that both devices' arrays
+start together.
 """
 
 from __future__ import annotations
