@@ -10,6 +10,7 @@ mne: extra ``datasets``.
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,7 @@ def _opened(path: Path) -> Any:
         raise UsageError("data set 'seed_v' is read by mne, which is not there: pip install 'streamaffect[datasets]'") from None
     try:
         raw = read_raw_cnt(path, preload=False, verbose="ERROR")
-    except (RuntimeError, OSError, ValueError, LookupError) as error:
+    except (RuntimeError, OSError, ValueError, LookupError, struct.error) as error:
         reason = (str(error).splitlines() or [""])[0]
         raise DatasetError(f"{path}: no Neuroscan file, or truncated ({reason}): fetch it again") from error
     if raw.info["sfreq"] != RATE:
