@@ -25,7 +25,7 @@ import numpy as np
 from streamaffect.datasets import matlab
 from streamaffect.datasets.dreamer import SITES
 from streamaffect.datasets.npz import natural
-from streamaffect.datasets.published import Clip, Distributions, Threshold, folder, joined, layout, rows, shares
+from streamaffect.datasets.published import Clip, Distributions, Published, Threshold, folder, joined, layout, rows, shares
 from streamaffect.errors import DatasetError
 from streamaffect.signals import Float32, Modality, Recording, StreamSpec
 
@@ -42,11 +42,11 @@ SPECS = (
 _COLUMNS = (slice(0, 14), slice(14, 16), slice(16, 17))
 _GAIN = (1.0, 1000.0, 1.0)
 _PLACES = ("data_preprocessed", "AMIGOS/data_preprocessed", "AMIGOS")
-_PATTERN = "**/Data_Preprocessed_P*.mat"
+_PATTERNS = ("Data_Preprocessed_P*.mat", "Data_Preprocessed_P*/Data_Preprocessed_P*.mat")
 
 
 @dataclass(frozen=True, slots=True)
-class Amigos:
+class Amigos(Published):
     """``scale`` gives the labels, "low" or "high" by ``threshold``; all ratings go to ``meta`` (``v01/valence``), the emotions
     that were ticked to the distribution ``emotions``. Videos that were not seen are not there; one that was not rated is
     unlabelled. NaN stays NaN, which is a hole downstream.
@@ -69,8 +69,9 @@ class Amigos:
             return self._recording(subject, content)
 
     def _files(self, root: Path | None) -> dict[str, Path]:
-        found = folder(self.name, root, _PLACES, _PATTERN).glob(_PATTERN)
-        return {match[1]: path for path in sorted(found) if (match := re.fullmatch(r"Data_Preprocessed_(P\d+)", path.stem))}
+        place = folder(self.name, root, _PLACES, *_PATTERNS)
+        found = (path for pattern in _PATTERNS for path in sorted(place.glob(pattern)))
+        return {match[1]: path for path in found if (match := re.fullmatch(r"Data_Preprocessed_(P\d+)", path.stem))}
 
     def _recording(self, subject: str, content: dict[str, Any]) -> Recording:
         data, marks, ids = (content[key].ravel() for key in ("joined_data", "labels_selfassessment", "VideoIDs"))

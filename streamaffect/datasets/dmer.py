@@ -25,7 +25,7 @@ import numpy as np
 
 from streamaffect.datasets import matlab
 from streamaffect.datasets.npz import natural
-from streamaffect.datasets.published import columns, folder, layout, shares
+from streamaffect.datasets.published import Published, columns, folder, layout, shares
 from streamaffect.signals import Float32, Modality, Recording, Signal, StreamSpec, Trial
 
 CLIPS = 32
@@ -39,7 +39,7 @@ _SLACK_S = 2.0  # by which the streams' ends may differ
 
 
 @dataclass(frozen=True, slots=True)
-class Dmer:
+class Dmer(Published):
     """One recording a person, as it was recorded. Trials ``v01`` .. ``v32`` carry the distribution ``emotions``; their label is
     its strongest emotion, the first of equals."""
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from streamaffect.datasets import matlab
-from streamaffect.datasets.published import Clip, Threshold, folder, joined, layout, rows
+from streamaffect.datasets.published import Clip, Published, Threshold, folder, joined, layout, rows
 from streamaffect.errors import DatasetError
 from streamaffect.signals import Float32, Modality, Recording, StreamSpec
 
@@ -37,7 +37,7 @@ _ECG_UV_PER_COUNT = 3.0e6 / 4095 / 175  # Shimmer ECG user guide: 0..3 V in 12 b
 
 
 @dataclass(frozen=True, slots=True)
-class Dreamer:
+class Dreamer(Published):
     """``scale`` gives the labels, "low" or "high" by ``threshold``; all three ratings go to ``meta`` (``c01/valence``).
 
     Before each clip ``c01`` lies the neutral film before it, trial ``c01-before``, unlabelled.

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from streamaffect.datasets import matlab, pickles
 from streamaffect.datasets.npz import natural
-from streamaffect.datasets.published import Clip, Distributions, columns, folder, joined, layout, shares
+from streamaffect.datasets.published import Clip, Distributions, Published, columns, folder, joined, layout, shares
 from streamaffect.signals import FeatureTable, Float32, Modality, Recording, StreamSpec
 
 # fmt: off
@@ -55,7 +55,7 @@ _MOST = 7.0  # of a score
 
 
 @dataclass(frozen=True, slots=True)
-class Faced:
+class Faced(Published):
     """The cleaned EEG. Trials ``c01`` .. ``c28``, labelled by the clip's emotion; where ``Data`` is there, the person's own
     report is the distribution ``emotions``, and its items go to ``meta`` (``c01/valence``)."""
 
@@ -75,11 +75,11 @@ class Faced:
         return Recording(self.name, subject, signals, trials, MappingProxyType(_meta(reports)))
 
     def _folder(self, root: Path | None) -> Path:
-        return folder(self.name, root, ("Processed_data", "FACED/Processed_data"), "sub*.pkl")
+        return folder(self.name, root, ("Processed_data", "FACED/Processed_data"), "sub[0-9][0-9][0-9].pkl")
 
 
 @dataclass(frozen=True, slots=True)
-class FacedFeatures:
+class FacedFeatures(Published):
     """Differential entropy of each second: ``eeg.de`` (840, 150), electrode by electrode, each delta to gamma."""
 
     name: str = "faced_de"

@@ -12,22 +12,46 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from streamaffect.datasets.agreements import AGREEMENTS
 from streamaffect.errors import DatasetError, UsageError
 from streamaffect.signals import Float32, Signal, StreamSpec, Trial
 
 Distributions = Mapping[str, Mapping[str, float]]
 
 
-def folder(name: str, root: Path | None, places: Sequence[str], pattern: str) -> Path:
-    """The first folder that holds ``pattern``: ``root`` itself, one of the publisher's ``places`` in it, or the same in
+class Published:
+    """What the readers have in common: each is a data set with a name in :data:`.agreements.AGREEMENTS`."""
+
+    __slots__ = ()
+    name: str
+
+    def subjects(self, root: Path | None) -> list[str]:
+        """The people there, in natural order. Raises DatasetError where ``root`` holds none."""
+        raise NotImplementedError
+
+    def recognises(self, folder: Path) -> bool:
+        """Whether its files lie in ``folder``, as far as their names tell."""
+        try:
+            return bool(self.subjects(folder))
+        except DatasetError:
+            return False
+
+    @property
+    def where(self) -> str:
+        """The official page."""
+        return AGREEMENTS[self.name].where
+
+
+def folder(name: str, root: Path | None, places: Sequence[str], *patterns: str) -> Path:
+    """The first that holds a file of ``patterns``: ``root`` itself, one of the publisher's ``places`` in it, or the same in
     ``root/name``. Raises UsageError without a root, DatasetError where none does."""
     if root is None:
         raise UsageError(f"data set {name!r} needs the folder of its files: pass --root DIR")
     for base in (root / name, root):
         for place in ("", *places):
-            if any((base / place).glob(pattern)):
+            if any(next((base / place).glob(pattern), None) for pattern in patterns):
                 return base / place
-    where = " or ".join(f"{place}/{pattern}" for place in places) or pattern
+    where = " or ".join(f"{place}/{patterns[0]}" for place in places) or patterns[0]
     raise DatasetError(f"{root}: holds no {where} of data set {name!r}: unpack the set there, or check --root")
 
 

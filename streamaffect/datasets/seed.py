@@ -19,7 +19,7 @@ from types import MappingProxyType
 
 from streamaffect.datasets import matlab
 from streamaffect.datasets.npz import natural
-from streamaffect.datasets.published import Clip, columns, folder, joined, layout
+from streamaffect.datasets.published import Clip, Published, columns, folder, joined, layout
 from streamaffect.errors import DatasetError
 from streamaffect.signals import Modality, Recording, StreamSpec
 
@@ -82,6 +82,14 @@ class Sessions:
             raise DatasetError(f"{found}: person {many} has {len(people[many])} files, {self.name!r} has three sessions")
         return {person: sorted(people[person]) for person in sorted(people, key=natural)}
 
+    def hold(self, root: Path, pattern: str) -> bool:
+        """Whether the first file there has a variable of that name."""
+        try:
+            first = next(iter(self.files(root).values()))[0][1]
+            return any(re.search(pattern, variable) for variable in matlab.variables(first))
+        except DatasetError:
+            return False
+
     def of(self, root: Path | None, subject: str) -> list[tuple[int, Path]]:
         """Raises DatasetError where there is none."""
         files = self.files(root)
@@ -91,7 +99,7 @@ class Sessions:
 
 
 @dataclass(frozen=True, slots=True)
-class Seed:
+class Seed(Published):
     """The sessions follow each other: trials ``s1-t01`` .. ``s3-t15``. One trial of a file is in memory beside the sessions."""
 
     name: str
@@ -101,6 +109,10 @@ class Seed:
 
     def subjects(self, root: Path | None) -> list[str]:
         return list(self.sessions.files(root))
+
+    def recognises(self, folder: Path) -> bool:
+        """The features' files have the same names: what is in the first one tells."""
+        return self.sessions.hold(folder, r"_eeg\d+$")
 
     def load(self, root: Path | None, subject: str) -> Recording:
         files = self.sessions.of(root, subject)

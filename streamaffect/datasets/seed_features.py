@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from streamaffect.datasets import matlab, pickles
 from streamaffect.datasets.npz import load_arrays, natural
-from streamaffect.datasets.published import folder, layout
+from streamaffect.datasets.published import Published, folder, layout
 from streamaffect.datasets.seed import (
     SEED_IV_PROTOCOL,
     SEED_PROTOCOL,
@@ -46,7 +46,7 @@ Part = tuple[str, str, Float32]  # trial, label, (windows, 310)
 
 
 @dataclass(frozen=True, slots=True)
-class SeedFeatures:
+class SeedFeatures(Published):
     """``variable`` is ``de_movingAve`` or ``de_LDS``. ``eeg.de`` (n, 310), channel by channel, each delta to gamma."""
 
     name: str
@@ -58,6 +58,10 @@ class SeedFeatures:
 
     def subjects(self, root: Path | None) -> list[str]:
         return list(self.sessions.files(root))
+
+    def recognises(self, folder: Path) -> bool:
+        """The signals' files have the same names: what is in the first one tells."""
+        return self.sessions.hold(folder, rf"^{self.variable}\d+$")
 
     def load(self, root: Path | None, subject: str) -> FeatureTable:
         files = self.sessions.of(root, subject)
@@ -78,7 +82,7 @@ class SeedFeatures:
 
 
 @dataclass(frozen=True, slots=True)
-class SeedVFeatures:
+class SeedVFeatures(Published):
     """``eeg.de`` (n, 310) of 4 s windows. The labels in the file must be the published ones."""
 
     name: str = "seed_v_de"

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from streamaffect.datasets.npz import natural
-from streamaffect.datasets.published import Clip, folder, joined, layout
+from streamaffect.datasets.published import Clip, Published, folder, joined, layout
 from streamaffect.datasets.seed import SITES, SPEC, Protocol, trial_name
 from streamaffect.errors import DatasetError, UsageError
 from streamaffect.signals import Recording
@@ -54,7 +54,7 @@ _DATED = re.compile(r"(\d+)_([123])_(\d{8})")  # person, session, date
 
 
 @dataclass(frozen=True, slots=True)
-class SeedV:
+class SeedV(Published):
     """Clips cut from the raw files and taken down to 200 Hz (anti-aliased), as the publisher does; no other filter."""
 
     name: str = "seed_v"

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from streamaffect.datasets import pickles
 from streamaffect.datasets.npz import natural
-from streamaffect.datasets.published import folder, layout, rows
+from streamaffect.datasets.published import Published, folder, layout, rows
 from streamaffect.datasets.wrist import shares_of
 from streamaffect.errors import DatasetError
 from streamaffect.signals import Modality, Recording, Signal, StreamSpec, Trial
@@ -65,7 +65,7 @@ Scores = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Wesad:
+class Wesad(Published):
     """Both devices in one recording. Whoever takes the first stream of a modality (training does) gets EDA, temperature and
     acceleration from the device that ``streams`` names first: ``wesad`` the chest, ``wesad_e4`` the wrist.
 

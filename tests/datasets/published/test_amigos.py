@@ -10,8 +10,11 @@ import pytest
 from scipy.io import savemat
 
 from streamaffect import datasets
+from streamaffect.bundle.build import Recipe, gather
+from streamaffect.bundle.bundle import ClassEntry
 from streamaffect.datasets.dreamer import SITES
 from streamaffect.errors import DatasetError
+from streamaffect.features.views import eeg_de
 from streamaffect.signals import Modality, Recording
 
 VIDEOS = ("10", "13", "138", "18", "19", "20", "23", "30", "31", "34", "36", "4", "5", "58", "80", "9", "N1", "P1", "B1", "U1")
@@ -95,6 +98,19 @@ def test_lost_signals_stay_lost(recording: Recording) -> None:
     lost = np.isnan(ecg.samples).all(axis=0)
     assert np.array_equal(np.flatnonzero(lost), np.arange(5 * 8 * 128, 6 * 8 * 128))
     assert np.isfinite(eeg.samples).all()
+
+
+def test_training_takes_the_windows_inside_rated_videos(recording: Recording) -> None:
+    eeg = eeg_de(channels=list(SITES), seconds=2)
+    classes = (ClassEntry(name="low"), ClassEntry(name="high"))
+    windows = gather([recording], Recipe("amigos", (eeg,), classes, hop_s=1.0))
+    inside = windows.take(windows.y >= 0)
+    rated = {trial.name: trial.label for trial in recording.trials if trial.label}
+    # 3 s behind the baseline hold two windows of 2 s
+    assert sorted(set(inside.trial)) == sorted(rated)
+    assert {name: list(inside.trial).count(name) for name in rated} == dict.fromkeys(rated, 2)
+    assert [("low", "high")[y] for y in inside.y] == [rated[str(name)] for name in inside.trial]
+    assert np.isfinite(inside.plain[eeg.key]).all()
 
 
 def test_people_are_in_order_wherever_their_files_lie(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from streamaffect import datasets
+from streamaffect.datasets.agreements import AGREEMENTS
 from streamaffect.datasets.published import Clip, Threshold, folder, joined, shares
 from streamaffect.datasets.registry import BUILT_IN, PUBLISHED, kind_of
+from streamaffect.datasets.sources import PROVENANCE
 from streamaffect.errors import DatasetError, UsageError
 from streamaffect.signals import Modality, StreamSpec
 
@@ -54,6 +56,15 @@ def test_every_published_set_needs_a_root_that_holds_it(tmp_path: Path, dataset:
         datasets.open(dataset.name)
     with pytest.raises(DatasetError, match=f"of data set '{dataset.name}'"):
         datasets.open(dataset.name, tmp_path)
+    assert not dataset.recognises(tmp_path)  # type: ignore[attr-defined]
+
+
+def test_every_published_set_says_its_terms_and_where_it_is_to_be_had() -> None:
+    assert set(AGREEMENTS) == {dataset.name for dataset in PUBLISHED}
+    for dataset in PUBLISHED:
+        assert PROVENANCE[dataset.name].citation == AGREEMENTS[dataset.name].citation
+        assert "." in dataset.where  # type: ignore[attr-defined]
+        assert dataset.about  # type: ignore[attr-defined]
 
 
 def test_sets_of_features_say_so() -> None:

@@ -11,6 +11,7 @@ import pytest
 from scipy.io import savemat
 
 from streamaffect import datasets
+from streamaffect.datasets.registry import BUILT_IN
 from streamaffect.datasets.seed_v import SEED_V_PROTOCOL
 from streamaffect.errors import DatasetError, UsageError
 
@@ -161,6 +162,17 @@ def test_broken_seed_is_told(tmp_path: Path, change: dict[str, np.ndarray | None
     savemat(tmp_path / "1_20131027.mat", content)
     with pytest.raises(DatasetError, match=said):
         list(datasets.open("seed_de", tmp_path).tables())
+
+
+def test_features_and_signals_of_the_same_names_are_told_apart(tmp_path: Path) -> None:
+    write_seed(tmp_path / "features")
+    (tmp_path / "signals").mkdir()
+    savemat(tmp_path / "signals" / "1_20131027.mat", {"djc_eeg1": np.zeros((62, 9))})
+    names = ("seed", "seed_de", "seed_iv", "seed_iv_de", "seed_v_de", "faced", "wesad")
+    found = {
+        place: [name for name in names if BUILT_IN[name].recognises(tmp_path / place)] for place in ("features", "signals")
+    }  # type: ignore[attr-defined]
+    assert found == {"features": ["seed_de"], "signals": ["seed"]}
 
 
 def test_tables_are_no_recordings_and_recordings_no_tables(tmp_path: Path) -> None:
