@@ -24,8 +24,18 @@ import numpy as np
 
 from streamaffect.datasets import matlab
 from streamaffect.datasets.dreamer import SITES
-from streamaffect.datasets.npz import natural
-from streamaffect.datasets.published import Clip, Distributions, Published, Threshold, folder, joined, layout, rows, shares
+from streamaffect.datasets.published import (
+    Clip,
+    Distributions,
+    Published,
+    Threshold,
+    folder,
+    joined,
+    layout,
+    natural,
+    rows,
+    shares,
+)
 from streamaffect.errors import DatasetError
 from streamaffect.signals import Float32, Modality, Recording, StreamSpec
 

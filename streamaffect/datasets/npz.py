@@ -30,7 +30,7 @@ class NpzDataset:
         return self.keys <= arrays.keys()
 
     def subjects(self, root: Path | None) -> list[str]:
-        return sorted((path.stem for path in self._folder(root).glob("*.npz")), key=natural)
+        return sorted((path.stem for path in self._folder(root).glob("*.npz")), key=_natural)
 
     def load(self, root: Path | None, subject: str) -> Recording:
         path = self._folder(root) / f"{subject}.npz"
@@ -98,6 +98,6 @@ def details(arrays: Arrays, *keys: str) -> dict[str, str | float]:
     return found
 
 
-def natural(stem: str) -> list[tuple[int, str]]:
+def _natural(stem: str) -> list[tuple[int, str]]:
     """S2 before S13."""
     return [(int(digits or 0), other) for digits, other in re.findall(r"(\d+)|(\D+)", stem)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,15 +21,15 @@ from streamaffect.signals import Float32, Signal, StreamSpec, Trial
 Distributions = Mapping[str, Mapping[str, float]]
 
 
-class Published:
+class Published(ABC):
     """What the readers have in common: each is a data set with a name in :data:`.agreements.AGREEMENTS`."""
 
     __slots__ = ()
     name: str
 
+    @abstractmethod
     def subjects(self, root: Path | None) -> list[str]:
         """The people there, in natural order. Raises DatasetError where ``root`` holds none."""
-        raise NotImplementedError
 
     def recognises(self, folder: Path) -> bool:
         """Whether its files lie in ``folder``, as far as their names tell."""
@@ -53,6 +55,11 @@ def folder(name: str, root: Path | None, places: Sequence[str], *patterns: str) 
                 return base / place
     where = " or ".join(f"{place}/{patterns[0]}" for place in places) or patterns[0]
     raise DatasetError(f"{root}: holds no {where} of data set {name!r}: unpack the set there, or check --root")
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Sorts S2 before S13."""
+    return [(int(digits or 0), other) for digits, other in re.findall(r"(\d+)|(\D+)", name)]
 
 
 @contextmanager

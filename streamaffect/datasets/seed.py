@@ -18,8 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from streamaffect.datasets import matlab
-from streamaffect.datasets.npz import natural
-from streamaffect.datasets.published import Clip, Published, columns, folder, joined, layout
+from streamaffect.datasets.published import Clip, Published, columns, folder, joined, layout, natural
 from streamaffect.errors import DatasetError
 from streamaffect.signals import Modality, Recording, StreamSpec
 

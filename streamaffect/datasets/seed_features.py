@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from streamaffect.datasets import matlab, pickles
-from streamaffect.datasets.npz import load_arrays, natural
-from streamaffect.datasets.published import Published, folder, layout
+from streamaffect.datasets.npz import load_arrays
+from streamaffect.datasets.published import Published, folder, layout, natural
 from streamaffect.datasets.seed import (
     SEED_IV_PROTOCOL,
     SEED_PROTOCOL,

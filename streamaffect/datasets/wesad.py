@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -25,9 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamaffect.datasets import pickles
-from streamaffect.datasets.npz import natural
-from streamaffect.datasets.published import Published, folder, layout, rows
-from streamaffect.datasets.wrist import shares_of
+from streamaffect.datasets.published import Distributions, Published, folder, layout, natural, rows, shares
 from streamaffect.errors import DatasetError
 from streamaffect.signals import Modality, Recording, Signal, StreamSpec, Trial
 
@@ -103,19 +101,22 @@ class Wesad(Published):
     def _reported(self, path: Path, recording: Recording) -> Recording:
         meta: dict[str, str | float] = {"licence": "CC BY 4.0"}
         if not path.exists():
-            meta["questionnaire"] = f"missing: {path.name}"
-            return Recording(recording.dataset, recording.subject, recording.signals, recording.trials, MappingProxyType(meta))
+            return replace(recording, meta=MappingProxyType({**meta, "questionnaire": f"missing: {path.name}"}))
         with layout(path, self.name):
             answers = questionnaire(path.read_text("latin-1"))
         trials = []
         for trial in recording.trials:
             if trial.name not in answers:
                 raise DatasetError(f"{path}: its order of conditions lacks {trial.name}: is it {recording.subject}'s?")
-            own = answers[trial.name]
-            distributions = {"panas": MappingProxyType(shares_of(np.asarray(PANAS), own["PANAS"]))}
-            trials.append(Trial(trial.name, trial.label, trial.start_s, trial.end_s, MappingProxyType(distributions)))
-            meta |= _meta(trial.name, own)
-        return Recording(recording.dataset, recording.subject, recording.signals, tuple(trials), MappingProxyType(meta))
+            trials.append(replace(trial, distributions=_panas(answers[trial.name]["PANAS"])))
+            meta |= _meta(trial.name, answers[trial.name])
+        return replace(recording, trials=tuple(trials), meta=MappingProxyType(meta))
+
+
+def _panas(scores: Scores) -> Distributions:
+    """Each item's share, those that were answered; nothing where none was."""
+    answered = {item: float(score) for item, score in zip(PANAS, scores, strict=True) if np.isfinite(score)}
+    return MappingProxyType({"panas": MappingProxyType(shares(answered))} if answered else {})
 
 
 def _check_ends(signals: tuple[Signal, ...], labels: int) -> None:

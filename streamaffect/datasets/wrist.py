@@ -63,13 +63,13 @@ def _recording(dataset: str, arrays: Arrays, trials: tuple[Trial, ...], meta: di
     return Recording(dataset, text(arrays, "subject"), _signals(arrays), in_time, MappingProxyType(meta))
 
 
-def ratings_of(trials: tuple[Trial, ...], scale: str, values: npt.NDArray[np.generic]) -> dict[str, str | float]:
+def _ratings(trials: tuple[Trial, ...], scale: str, values: npt.NDArray[np.generic]) -> dict[str, str | float]:
     """One number a trial, under ``<trial>/<scale>``; a trial not rated (NaN) is left out."""
     pairs = zip(trials, np.asarray(values, dtype=np.float64), strict=True)
     return {f"{trial.name}/{scale}": float(value) for trial, value in pairs if np.isfinite(value)}
 
 
-def shares_of(items: npt.NDArray[np.generic], scores: npt.NDArray[np.float32]) -> dict[str, float]:
+def _shares(items: npt.NDArray[np.generic], scores: npt.NDArray[np.float32]) -> dict[str, float]:
     """Item -> its share in the sum of the scores, 1..5 each (HeLo, section 4.1); items not rated (NaN) are left out."""
     rated = np.isfinite(scores)
     total = float(scores[rated].sum(dtype=np.float64))
@@ -83,14 +83,14 @@ def _wesad(arrays: Arrays) -> Recording:
     """
     items, scores = arrays["panas_items"], np.asarray(arrays["panas"], np.float32)
     trials = tuple(
-        replace(trial, distributions=MappingProxyType({"panas": MappingProxyType(shares_of(items, row))}))
+        replace(trial, distributions=MappingProxyType({"panas": MappingProxyType(_shares(items, row))}))
         for trial, row in zip(_trials(arrays, [str(name) for name in arrays["seg_name"]]), scores, strict=True)
     )
     meta: dict[str, str | float] = {"licence": "CC BY 4.0", **details(arrays, "info_age", "info_gender")}
     for column, item in enumerate(arrays["panas_items"]):
-        meta |= ratings_of(trials, f"panas.{item}", arrays["panas"][:, column])
+        meta |= _ratings(trials, f"panas.{item}", arrays["panas"][:, column])
     for axis in ("valence", "arousal"):
-        meta |= ratings_of(trials, f"sam.{axis}", arrays[f"sam_{axis}"])
+        meta |= _ratings(trials, f"sam.{axis}", arrays[f"sam_{axis}"])
     return _recording("wesad_wrist", arrays, trials, meta)
 
 
@@ -103,7 +103,7 @@ def _induced_stress(arrays: Arrays) -> Recording:
     """The wearer's own 0..10 rating of each stage goes to ``meta`` as ``<stage>/stress``; ``protocol`` is V1 or V2."""
     trials = _trials(arrays, _rest_or_stress(arrays))
     meta = {"licence": "ODC-BY", **details(arrays, "protocol", "gender", "age")}
-    return _recording("induced_stress", arrays, trials, meta | ratings_of(trials, "stress", arrays["seg_self_report"]))
+    return _recording("induced_stress", arrays, trials, meta | _ratings(trials, "stress", arrays["seg_self_report"]))
 
 
 WESAD_WRIST = NpzDataset("wesad_wrist", frozenset({"bvp", "eda", "seg_name", "panas"}), _wesad)
