@@ -15,6 +15,8 @@ from streamaffect.errors import DatasetError
 # Of the MAT-file format (MathWorks, MAT-File Level 5): data types and array classes.
 _MI_INT8, _MI_MATRIX, _MI_COMPRESSED = 1, 14, 15
 _CELL, _STRUCT = 1, 2
+# What scipy and the walk below come to in a damaged file
+_DAMAGE = (zlib.error, struct.error, EOFError, ValueError, TypeError, LookupError, NameError, ArithmeticError, MemoryError)
 _HEADER = 128  # bytes
 _PIECE = 1 << 20
 
@@ -80,7 +82,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         raise DatasetError(f"{path}: no such recording") from None
     except OSError as error:  # scipy's word for a file that ends too soon, too
         raise DatasetError(f"{path}: cannot be read ({error.strerror or error}): truncated? Fetch it again") from error
-    except (zlib.error, struct.error, EOFError, MatReadError, ValueError, TypeError, LookupError) as error:
+    except (MatReadError, *_DAMAGE) as error:
         reason = (str(error).splitlines() or [""])[0]
         raise DatasetError(f"{path}: truncated or damaged MATLAB file ({reason}): fetch it again") from error
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from streamaffect.errors import DatasetError
 
+_DAMAGE = (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError, OverflowError, MemoryError)
 _DTYPE = re.compile(r"[biuf][1248]")
 _DEPTH = 6  # containers within containers: the sets have three
 
@@ -49,7 +50,7 @@ def _read(file: BinaryIO, where: str) -> Any:
         return _plain(_Unpickler(file, encoding="latin1").load(), {}, _DEPTH)
     except ForeignPickleError as error:
         raise ForeignPickleError(f"{where}: {error}: refused, nothing of it was run. Fetch the set's own file") from None
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
+    except _DAMAGE as error:
         reason = (str(error).splitlines() or [""])[0]
         raise DatasetError(f"{where}: truncated or damaged, no pickle of arrays ({reason}): fetch it again") from error
 
@@ -92,7 +93,8 @@ def _array(raw: object, dtype: object, shape: object, order: object) -> npt.NDAr
     if min(shape, default=0) < 0 or expected != len(content):
         raise ValueError(f"an array of shape {shape} needs {expected} bytes, it has {len(content)}")
     values = np.frombuffer(content, dtype.numpy).reshape(shape, order="F" if order == "F" else "C")
-    return values.astype(np.float32) if values.dtype.kind == "f" else values.copy()
+    with np.errstate(over="ignore", invalid="ignore"):  # what does not fit float32 is infinite
+        return values.astype(np.float32) if values.dtype.kind == "f" else values.copy()
 
 
 def _reconstruct(*_: object) -> _Array:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from streamaffect.datasets import pickles
 from streamaffect.errors import DatasetError
@@ -103,6 +105,20 @@ def test_truncated_pickle_is_told_in_one_line(tmp_path: Path, keep: int) -> None
     with pytest.raises(DatasetError, match=r"x.pkl: truncated or damaged") as caught:
         pickles.load(path)
     assert "\n" not in str(caught.value)
+
+
+_CONTENT = {"signal": {"ECG": np.arange(30.0)[:, None]}, "label": np.arange(30, dtype=np.int32), "subject": "S2"}
+
+
+@settings(max_examples=150, deadline=None)
+@given(protocol=st.sampled_from([0, 2, 4, 5]), place=st.floats(0, 0.999), value=st.integers(0, 255))
+def test_damage_anywhere_is_read_or_refused_and_nothing_else(protocol: int, place: float, value: int) -> None:
+    whole = bytearray(pickle.dumps(_CONTENT, protocol))
+    whole[int(place * len(whole))] = value
+    try:
+        pickles.loads(bytes(whole), "here")
+    except DatasetError as error:
+        assert "\n" not in str(error)
 
 
 def test_missing_file_and_folder_are_told(tmp_path: Path) -> None:
