@@ -10,16 +10,21 @@ import io
 import math
 import pickle
 import re
+import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from streamaffect.errors import DatasetError
 
-_DAMAGE = (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError, OverflowError, MemoryError)
+# What a program in pieces comes to
+_DAMAGE = (
+    *(pickle.UnpicklingError, struct.error, EOFError, ValueError, TypeError),
+    *(AttributeError, LookupError, OverflowError, MemoryError),
+)
 _DTYPE = re.compile(r"[biuf][1248]")
 _DEPTH = 6  # containers within containers: the sets have three
 
@@ -137,12 +142,45 @@ _STAND_INS: dict[tuple[str, str], Callable[..., object]] = {
 }
 
 
-class _Unpickler(pickle.Unpickler):
+# What numbers, text, containers and numpy's reductions are written with. Not among them: instances of classes (INST, OBJ,
+# NEWOBJ), extension codes, persistent ids, buffers from outside.
+_OPCODES = (
+    *(pickle.PROTO, pickle.FRAME, pickle.STOP, pickle.MARK, pickle.POP, pickle.POP_MARK, pickle.DUP),
+    *(pickle.PUT, pickle.BINPUT, pickle.LONG_BINPUT, pickle.MEMOIZE, pickle.GET, pickle.BINGET, pickle.LONG_BINGET),
+    *(pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE, pickle.INT, pickle.BININT, pickle.BININT1, pickle.BININT2),
+    *(pickle.LONG, pickle.LONG1, pickle.LONG4, pickle.FLOAT, pickle.BINFLOAT, pickle.STRING, pickle.BINSTRING),
+    *(pickle.SHORT_BINSTRING, pickle.BINBYTES, pickle.SHORT_BINBYTES, pickle.BINBYTES8, pickle.BYTEARRAY8, pickle.UNICODE),
+    *(pickle.BINUNICODE, pickle.SHORT_BINUNICODE, pickle.BINUNICODE8, pickle.DICT, pickle.EMPTY_DICT, pickle.SETITEM),
+    *(pickle.SETITEMS, pickle.LIST, pickle.EMPTY_LIST, pickle.APPEND, pickle.APPENDS, pickle.TUPLE, pickle.EMPTY_TUPLE),
+    *(pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3, pickle.GLOBAL, pickle.STACK_GLOBAL, pickle.REDUCE, pickle.BUILD),
+)
+
+
+# The one in Python: there are some dozens of steps in a recording, and the one in C makes room for whatever is announced.
+_InPython: Any = pickle._Unpickler
+
+
+class _Unpickler(_InPython):  # type: ignore[misc]
+    dispatch: ClassVar[dict[int, Any]] = {code[0]: _InPython.dispatch[code[0]] for code in _OPCODES}
+
     def find_class(self, module: str, name: str) -> Any:
+        if not name:
+            raise EOFError("ends within a name")
         try:
             return _STAND_INS[module, name]
         except KeyError:
             raise ForeignPickleError(f"asks for {module}.{name}, which no recording needs") from None
+
+    def load_bytearray(self) -> None:
+        self.append(self.read(int.from_bytes(self.read(8), "little")))
+
+    def load_build(self) -> None:
+        if not isinstance(self.stack[-2], _Array | _Dtype):
+            raise ForeignPickleError("changes what is no array")
+        super().load_build()
+
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray
+    dispatch[pickle.BUILD[0]] = load_build
 
 
 def _plain(value: object, done: dict[int, object], depth: int) -> object:
