@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamaffect.features.acc import FULL_SCALE_G
 from streamaffect.features.ecg import RR_RANGE_S, find_beats, intervals
 from streamaffect.features.eda import plausible
 from streamaffect.features.ppg import find_pulses
+from streamaffect.features.temp import plausible as can_be_warm_skin
 from streamaffect.signals import Modality, Window
 
 USABLE = 0.5  # below it a window abstains and stays out of the coreset
@@ -15,6 +17,8 @@ _BEAT_TRUST = (0.4, 0.8)  # shape correlation (see ecg.Beats) that maps to 0 and
 # The same of pulses. With the share of plausible intervals (see _ppg), noise of the pulse's band, white or brown, gives .0 to
 # .5 in 30 s, nine in ten windows of a wrist at rest or under stress (wesad_wrist, stress_predict, induced_stress) more.
 _PULSE_TRUST = (0.6, 0.8)
+_FROZEN_S = 20.0
+_WEIGHTLESS_G = 0.1  # a resting axis of a calibrated sensor reads up to 1, the worst of the wrists' here .26 in all
 _STUCK_S = 0.25  # a fast sensor that repeats one value this long is flat or clipped
 
 
@@ -45,9 +49,10 @@ def quality(window: Window) -> float:
             return float(plausible(window.raw[0], window.spec.rate)[window.mask].mean())
         case Modality.EMG | Modality.RESP:
             return 1.0 - stuck_share(window)
-        case _:
-            observed = window.raw[:, window.mask]
-            return float(np.isfinite(observed).all())
+        case Modality.TEMP:
+            return _temp(window)
+        case Modality.ACC:
+            return _acc(window)
 
 
 def _ecg(window: Window) -> float:
@@ -69,6 +74,25 @@ def _ppg(window: Window) -> float:
     shape = np.clip((pulses.trust - low) / (high - low), 0.0, 1.0)
     regular = intervals(pulses)[1].size / (pulses.times_s.size - 1)
     return float(shape * regular * (1.0 - stuck_share(window)))
+
+
+def _temp(window: Window) -> float:
+    """Share of the samples that can be skin; 0 for a thermometer that says the same all along: an E4 never does in
+    ``_FROZEN_S``."""
+    x = window.raw[0, window.mask]
+    if x.size > _FROZEN_S * window.spec.rate and np.ptp(x) == 0:
+        return 0.0
+    return float(can_be_warm_skin(window.raw[0], window.spec.rate)[window.mask].mean())
+
+
+def _acc(window: Window) -> float:
+    """Share of the samples that a wearable can have measured; 0 where no axis feels gravity. An arm may lie still for
+    minutes, so that repeated values are no fault."""
+    x = window.raw[:, window.mask]
+    possible = (np.abs(x) <= FULL_SCALE_G).all(axis=0)
+    if not possible.any() or float(np.abs(x[:, possible]).max()) < _WEIGHTLESS_G:
+        return 0.0
+    return float(possible.mean())
 
 
 def _eeg(window: Window) -> float:

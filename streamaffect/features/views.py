@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 
 import numpy as np
 
-from streamaffect.features import ecg, eda, eeg, ppg
+from streamaffect.features import acc, ecg, eda, eeg, ppg, prv, rhythm, temp, tonic
 from streamaffect.signals import Float32, Modality, Window
 
 Params = Mapping[str, float | str | list[str]]
@@ -106,12 +106,59 @@ def ppg_pulse(*, seconds: float = 30.0) -> View:
     return View("ppg.pulse/1", params, Modality.PPG, seconds, (len(ppg.PULSE_FEATURES),), ppg.PULSE_FEATURES, ppg.pulse)
 
 
+def _vector(
+    name: str,
+    modality: Modality,
+    seconds: float,
+    features: tuple[str, ...],
+    compute: Callable[[Window], Float32],
+    **more: float | str,
+) -> View:
+    return View(name, {"seconds": seconds, **more}, modality, seconds, (len(features),), features, compute)
+
+
+def temp_stats(*, seconds: float = 30.0) -> View:
+    """``temp.stats/1`` (3,): level, slope and spread of the skin temperature."""
+    return _vector("temp.stats/1", Modality.TEMP, seconds, temp.TEMP_FEATURES, temp.stats)
+
+
+def eda_tonic(*, seconds: float = 60.0) -> View:
+    """``eda.tonic/1`` (8,): tonic level and slope of the skin conductance, number, height and course of its responses."""
+    return _vector("eda.tonic/1", Modality.EDA, seconds, tonic.TONIC_FEATURES, tonic.parts)
+
+
+def ppg_prv(*, seconds: float = 60.0, bands: str = "none") -> View:
+    """``ppg.prv/1`` (14 + bands,): pulse rate variability in time and, by ``bands``, in frequency; the pulse's shape."""
+    _check_bands("ppg.prv/1", bands, seconds)
+    compute = partial(prv.prv, bands=bands)
+    return _vector("ppg.prv/1", Modality.PPG, seconds, prv.features(bands), compute, bands=bands)
+
+
+def acc_stats(*, seconds: float = 30.0) -> View:
+    """``acc.stats/1`` (8,): posture and movement of a limb."""
+    return _vector("acc.stats/1", Modality.ACC, seconds, acc.ACC_FEATURES, acc.stats)
+
+
+def _check_bands(name: str, bands: str, seconds: float) -> None:
+    if bands not in rhythm.BANDS_OF:
+        raise ValueError(f"view {name}: bands must be one of {', '.join(map(repr, rhythm.BANDS_OF))}, got {bands!r}")
+    for band in rhythm.BANDS_OF[bands]:
+        if seconds < rhythm.LEAST_S[band]:
+            raise ValueError(
+                f"view {name}: {band} needs {rhythm.LEAST_S[band]:g} s or more, got {seconds:g}: leave it out of bands"
+            )
+
+
 FACTORIES: dict[str, Callable[..., View]] = {
     "ecg.raw/1": ecg_raw,
     "ecg.hrv/1": ecg_hrv,
     "eeg.de/1": eeg_de,
     "eda.stats/1": eda_stats,
     "ppg.pulse/1": ppg_pulse,
+    "temp.stats/1": temp_stats,
+    "eda.tonic/1": eda_tonic,
+    "ppg.prv/1": ppg_prv,
+    "acc.stats/1": acc_stats,
 }
 
 
