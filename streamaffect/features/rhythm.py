@@ -73,33 +73,42 @@ class Rhythm:
         return float(np.mean(np.abs(self.steps_ms) > limit_ms)) if self.steps_ms.size else 0.0
 
     def ln_power(self, bands: tuple[str, ...]) -> list[float]:
-        """Log of the power [ms^2] in each of ``bands``, ``lf`` or ``hf``, by the Lomb-Scargle periodogram (see :func:`power`)
-        of the intervals less their line: they come as they come, and resampling them would take from HF what it gives to LF
+        """Log of the power [ms^2] in each of ``bands``, ``lf`` or ``hf``, by Lomb and Scargle's :func:`periodogram` of the
+        intervals less their line: they come as they come, and resampling them would take from HF what it gives to LF
         (Clifford & Tarassenko, IEEE TBME 52(4), 2005). HF above half the heart rate is not seen, below 48 beats a minute."""
-        if not bands:
-            return []
-        t = self.times_s - self.times_s.mean()
-        x = self.rr_ms - self.rr_ms.mean()
-        squares = float(np.sum(t**2))
-        x = x - t * (float(np.sum(t * x)) / squares if squares > 0 else 0.0)
+        t, x = levelled(self.times_s, self.rr_ms)
         limits = {"lf": LF_HZ, "hf": HF_HZ}
         return [float(np.log(max(_FLOOR_MS**2, power(t, x, *limits[band])))) for band in bands]
 
 
-def power(t: Float64, x: Float64, low_hz: float, high_hz: float) -> float:
-    """Power of ``x`` (n,), of mean 0, at times ``t`` (n,) [s], between two frequencies; a sine of amplitude a has a^2/2.
+def levelled(t: Float64, x: Float64) -> tuple[Float64, Float64]:
+    """``t`` (n,) less its mean and ``x`` (n,) less its least-squares line."""
+    t, x = t - t.mean(), x - x.mean()
+    squares = float(np.sum(t**2))
+    return t, x - t * (float(np.sum(t * x)) / squares if squares > 0 else 0.0)
 
-    Lomb, Astrophys. Space Sci. 39, 1976, with Scargle's tau; densities summed over a grid ``_OVERSAMPLE`` times as fine as
-    1 / duration.
+
+def power(t: Float64, x: Float64, low_hz: float, high_hz: float) -> float:
+    """Power of ``x`` (n,), of mean 0, at times ``t`` (n,) [s], between two frequencies; a sine of amplitude a has a^2/2."""
+    return float(periodogram(t, x, low_hz, high_hz)[1].sum())
+
+
+def periodogram(t: Float64, x: Float64, low_hz: float, high_hz: float) -> tuple[Float64, Float64]:
+    """Frequencies [Hz] and the power at each of ``x`` (n,), of mean 0, sampled at ``t`` (n,) [s], whose sum is a band's power.
+
+    Lomb, Astrophys. Space Sci. 39, 1976, with Scargle's tau, on a grid ``_OVERSAMPLE`` times as fine as 1 / duration.
     """
-    span = float(t[-1] - t[0]) * t.size / max(1, t.size - 1)
+    span = float(t[-1] - t[0]) * t.size / max(1, t.size - 1) if t.size else 0.0
     if span <= 0:
-        return 0.0
+        return np.asarray([low_hz]), np.zeros(1)
     step = 1.0 / (_OVERSAMPLE * span)
-    omega = 2 * np.pi * np.arange(low_hz + step / 2, high_hz, step)[:, None]
-    tau = np.arctan2(np.sin(2 * omega * t).sum(axis=1), np.cos(2 * omega * t).sum(axis=1))[:, None] / (2 * omega)
+    frequency = np.arange(low_hz + step / 2, high_hz, step)
+    omega = 2 * np.pi * frequency[:, None]
+    double = 2 * omega * t
+    tau = np.arctan2(np.sin(double).sum(axis=1), np.cos(double).sum(axis=1))[:, None] / (2 * omega)
     phase = omega * (t - tau)
     c, s = np.cos(phase), np.sin(phase)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        p = 0.5 * ((c * x).sum(axis=1) ** 2 / (c**2).sum(axis=1) + np.nan_to_num((s * x).sum(axis=1) ** 2 / (s**2).sum(axis=1)))
-    return float(p.sum()) * (2.0 / t.size) / _OVERSAMPLE
+    # At tau the sine may vanish at every t; the cosine, of which it is a quarter behind, never does.
+    sines = np.maximum((s**2).sum(axis=1), 1e-12)
+    p = 0.5 * ((c * x).sum(axis=1) ** 2 / (c**2).sum(axis=1) + (s * x).sum(axis=1) ** 2 / sines)
+    return frequency, np.asarray(p * (2.0 / t.size) / _OVERSAMPLE)
