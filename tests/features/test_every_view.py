@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import zlib
 from dataclasses import replace
@@ -89,7 +90,7 @@ KINDS = ["noise", "flat", "zero", "clipped", "square", "spikes", "ramp", "steps"
     seed=st.integers(0, 1000),
     scattered=st.booleans(),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_no_signal_makes_a_view_raise(name: str, kind: str, lost: float, seed: int, scattered: bool) -> None:
     made = view(name)
     spec = SPECS[made.modality]
@@ -115,6 +116,15 @@ def test_nothing_observed_is_not_a_number_and_abstains(name: str) -> None:
     gone = window(np.full((len(spec.channels), round(made.seconds * spec.rate)), np.nan), spec)
     assert np.isnan(made.compute(gone)).all()
     assert quality(gone) == 0.0
+
+
+@pytest.mark.parametrize("name", sorted(views.FACTORIES))
+def test_view_is_made_again_from_what_a_bundle_keeps_of_it(name: str) -> None:
+    made = view(name)
+    again = views.make(name, **json.loads(json.dumps(dict(made.params))))
+    assert again.layout == made.layout
+    assert len(set(made.features)) == len(made.features) == (made.shape[0] if made.is_vector else 0)
+    assert made.key in name
 
 
 @pytest.mark.parametrize("modality", list(Modality))
