@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 from scipy.signal import butter, sosfilt
 
+from streamaffect import datasets
 from streamaffect.datasets import simulated
 from streamaffect.datasets.physiology import Body
 from streamaffect.features import acc, prv, temp, tonic, views
@@ -224,3 +228,23 @@ def test_beats_of_the_simulated_body_are_found() -> None:
     assert found["hr"] == pytest.approx(6e4 / rr.mean(), rel=0.01)
     assert np.exp(found["ln_sdnn"]) == pytest.approx(rr.std(ddof=1), rel=0.15)
     assert np.exp(found["ln_rmssd"]) == pytest.approx(np.sqrt(np.mean(np.diff(rr) ** 2)), rel=0.3)
+
+
+def test_real_wrists_are_trusted_and_sweat_under_stress() -> None:
+    """Thermometer and accelerometer of a worn band never abstain; responses drive more under stress than at rest."""
+    root = Path(os.environ.get("STREAMAFFECT_DATA", Path(__file__).parents[3] / "shared" / "data"))
+    if not (root / "wesad_wrist").is_dir():
+        pytest.skip(f"no recordings in {root}: set STREAMAFFECT_DATA to the folder that holds wesad_wrist")
+    rises = []
+    for person in list(datasets.open("wesad_wrist", root))[:5]:
+        extractor = Extractor((views.temp_stats(), views.eda_tonic(), views.acc_stats()), {})
+        seen: dict[str, list[float]] = {"baseline": [], "stress": []}
+        for f in windows_of(person, extractor, 20.0, 20.0):
+            if f.reason == "warming_up":
+                continue
+            assert not f.missing & {Modality.TEMP, Modality.ACC}
+            label = [t.label for t in person.trials if t.start_s <= f.t_end_s - 60 and f.t_end_s <= t.end_s]
+            if f.whole and label and label[0] in seen:
+                seen[label[0]].append(f.plain["eda.tonic"][tonic.TONIC_FEATURES.index("ln_driver")])
+        rises.append(np.mean(seen["stress"]) > np.mean(seen["baseline"]))
+    assert np.mean(rises) >= 0.8
