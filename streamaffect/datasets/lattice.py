@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 from streamaffect.signals import Float32, Float64
 
-STEADY = 0.25  # mean jitter [periods] up to which a stamp rounded to the grid is in its place
+STEADY = 0.125  # mean jitter [periods] up to which a stamp rounded to the grid is in its place
+SHARED = 0.01  # of the samples may round to their neighbour's place, as with a clock that is a little fast
 SLIP = 0.75  # this far [periods] off, smoothed stamps say that samples were lost, or that there is one too many
+JITTER_SLIP = 0.05  # and so much more for each period of jitter, which comes in chunks and does not average out
 SMOOTH_S, MOST_S = 0.5, 20.0  # of samples in the running median that takes the jitter off: at least, at most
 DOUBT = 0.12  # periods that the running median may be uncertain of
 TOLERANCE = 0.02  # share by which a stream's rate may differ from what its header says
@@ -32,7 +34,7 @@ def on_grid(stamps_s: Float64, samples: npt.NDArray[np.generic], rate: float) ->
     stamps_s, samples = stamps_s[finite][order], samples[:, finite][:, order]
     if stamps_s[-1] - stamps_s[0] > MAX_HOURS * 3600.0:
         raise ValueError(f"spans {(stamps_s[-1] - stamps_s[0]) / 3600:.0f} h, more than {MAX_HOURS:g} h: clocks are mixed")
-    position = (stamps_s - stamps_s[0]) * rate
+    position = _spread((stamps_s - stamps_s[0]) * rate)
     places = _places(position, rate)
     origin_s = stamps_s[0] + float(np.median(position - places)) / rate
     places, first = np.unique(places, return_index=True)
@@ -70,23 +72,41 @@ def _tidy(rate: float) -> float:
     return float(f"{rate:.4g}")
 
 
+def _spread(position: Float64) -> Float64:
+    """Samples of one stamp, a period apart: the stamp of a chunk is that of its last sample (LSL's own rule)."""
+    last = np.flatnonzero(np.append(np.diff(position) > 0, True))
+    return position - (last[np.searchsorted(last, np.arange(position.size))] - np.arange(position.size))
+
+
 def _places(position: Float64, rate: float) -> npt.NDArray[np.int64]:
-    """Rising places of samples at ``position`` [periods], rising too."""
-    phase = float(np.angle(np.exp(2j * np.pi * position).mean()) / (2 * np.pi))
-    off = position - phase - np.round(position - phase)
-    if float(np.mean(np.abs(off))) <= STEADY / 2 or float(np.median(np.abs(np.diff(position) - 1.0))) <= STEADY / 10:
-        return np.round(position - phase).astype(np.int64)
-    late = _smooth(position - np.arange(position.size), rate)
+    """Places of samples at ``position`` [periods], in order of time."""
+    rounded = np.round(position - _phase(position)).astype(np.int64)
+    if _steady(position, rate) and np.count_nonzero(np.diff(rounded) <= 0) <= SHARED * rounded.size:
+        return rounded
+    late, jitter = _smooth(position - np.arange(position.size), rate)
+    slip = SLIP + JITTER_SLIP * jitter
     shift, shifts = 0, []
     for value in late.tolist():
-        if abs(value - shift) > SLIP:
+        if abs(value - shift) > slip:
             shift = round(value)
         shifts.append(shift)
     return np.maximum.accumulate(np.arange(position.size) + np.asarray(shifts, dtype=np.int64))
 
 
-def _smooth(late: Float64, rate: float) -> Float64:
-    """Running median of lateness, 0 at the start, over as many samples as their jitter asks for.
+def _phase(position: Float64) -> float:
+    """Where between the places [periods] the samples stand on average."""
+    return float(np.angle(np.exp(2j * np.pi * position).mean()) / (2 * np.pi))
+
+
+def _steady(position: Float64, rate: float) -> bool:
+    """Whether samples stand on the grid, which may drift slowly: its phase is taken anew every two seconds."""
+    blocks = np.array_split(position, max(1, round(position.size / max(16.0, 2.0 * rate))))
+    off = [np.abs(block - phase - np.round(block - phase)) for block in blocks for phase in (_phase(block),)]
+    return float(np.concatenate(off).mean()) <= STEADY
+
+
+def _smooth(late: Float64, rate: float) -> tuple[Float64, float]:
+    """Running median of lateness, 0 at the start, and its deviation from it; over as many samples as their jitter asks for.
 
     The median of n samples is as uncertain as 1.25 of their deviation over the root of n. It keeps edges: a loss stays sharp.
     """
@@ -98,4 +118,4 @@ def _smooth(late: Float64, rate: float) -> Float64:
     wanted = round((1.25 * deviation / DOUBT) ** 2 / 2)
     half = min(max(half, wanted), round(MOST_S * rate / 2), max(1, late.size // 2 - 1))
     smooth = median_filter(late, 2 * half + 1, mode="reflect")
-    return np.asarray(smooth - np.median(late[: 2 * half + 1]), np.float64)
+    return np.asarray(smooth - np.median(late[: 2 * half + 1]), np.float64), deviation

@@ -47,6 +47,17 @@ def test_jitter_moves_no_sample_and_a_loss_stays_a_loss(jitter: float) -> None:
     assert 290 <= np.count_nonzero(~there) <= 310
 
 
+@pytest.mark.parametrize(("latency", "lost"), [(0.0, 0.0), (0.05, 0.002)])
+def test_chunks_of_one_stamp_are_spread(latency: float, lost: float) -> None:
+    """As Bluetooth delivers them: 16 at a time, stamped on arrival, which is late by tens of milliseconds."""
+    rng = np.random.default_rng(1)
+    arrivals = np.maximum.accumulate(np.arange(600) * 16 / RATE + np.abs(rng.normal(0, latency, 600)))
+    _, out = on_grid(np.repeat(arrivals, 16), np.arange(9600.0)[None], RATE)
+    assert np.count_nonzero(np.isfinite(out)) >= 9600 * (1 - lost)
+    assert abs(out.shape[1] - 9600) <= 16
+    assert np.nanmax(np.abs(out[0] - np.arange(out.shape[1]))) <= 16
+
+
 def test_a_clock_a_little_fast_keeps_streams_aligned_for_hours() -> None:
     n = 200_000
     stamps = 50.0 + np.arange(n) / (RATE * (1 + 200e-6))
