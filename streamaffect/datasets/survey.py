@@ -68,15 +68,20 @@ class SubjectReport:
 def recognise(root: Path) -> tuple[list[Found], list[Path]]:
     """The data sets in ``root`` or, where it is none itself, in the folders in it; and the folders that are none.
 
-    A folder named like a data set is that set where it fits; else its files tell. Raises DatasetError for no folder.
+    A folder named like a data set (``SEED-IV`` for seed_iv, too) is that set where it fits; else its files tell. Raises
+    DatasetError for no folder.
     """
     if not root.is_dir():
         raise DatasetError(f"{root}: no such folder")
     inside = [path for path in sorted(root.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-    if not any(path.name in BUILT_IN for path in inside) and (here := list(_fitting(root))):
+    if not any(_named(path) for path in inside) and (here := list(_fitting(root))):
         return here, []
     found = {path: list(_fitting(path)) for path in inside}
     return [each for sets in found.values() for each in sets], [path for path, sets in found.items() if not sets]
+
+
+def _named(folder: Path) -> Dataset | None:
+    return BUILT_IN.get(folder.name.lower().replace("-", "_"))
 
 
 def _fitting(folder: Path) -> Iterator[Found]:
@@ -84,7 +89,7 @@ def _fitting(folder: Path) -> Iterator[Found]:
     from streamaffect.datasets.empatica import EMPATICA
     from streamaffect.datasets.registry import FORMATS
 
-    named = BUILT_IN.get(folder.name)
+    named = _named(folder)
     plain = [dataset for dataset in FORMATS if dataset is not EMPATICA]
     exact = [dataset for dataset in BUILT_IN.values() if dataset not in plain]
     for dataset in [*([named] if named else []), *exact]:

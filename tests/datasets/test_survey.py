@@ -94,6 +94,16 @@ def test_sets_are_recognised_by_name_and_by_content(tmp_path: Path) -> None:
     assert [each.folder for each in survey.recognise(tmp_path / "tables")[0]] == [tmp_path / "tables"]
 
 
+def test_a_folder_in_the_publishers_spelling(tmp_path: Path) -> None:
+    for name in ("Wesad-Wrist", "XDF"):
+        (tmp_path / name).mkdir()
+    _save(tmp_path / "Wesad-Wrist", "x", _wave())
+    (tmp_path / "XDF" / "a.xdf").write_bytes(b"XDF:")
+    (tmp_path / "a.csv").write_text("time,ecg\n0,1\n")  # a root that holds sets is none itself
+    told = [(each.folder.name, each.dataset.name) for each in survey.recognise(tmp_path)[0]]
+    assert told == [("Wesad-Wrist", "npz"), ("XDF", "xdf")]  # the first is named like a set that it is not
+
+
 def test_every_format_in_a_mixed_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("time,ecg\n0,1\n")
     (tmp_path / "b.xdf").write_bytes(b"XDF:")
