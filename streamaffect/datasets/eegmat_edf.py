@@ -13,7 +13,8 @@ import numpy as np
 
 from streamaffect.datasets import edf
 from streamaffect.datasets.eegmat import RUNS, join
-from streamaffect.datasets.files import folder_of, natural
+from streamaffect.datasets.files import folder_of
+from streamaffect.datasets.npz import natural
 from streamaffect.errors import DatasetError
 from streamaffect.signals import Float32, Modality, Recording
 

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from streamaffect.datasets import lattice, trials
-from streamaffect.datasets.files import first_line, natural, package
+from streamaffect.datasets.files import first_line, package
+from streamaffect.datasets.npz import natural
 from streamaffect.errors import DatasetError
 from streamaffect.signals import Float64, Modality, Recording, Signal, StreamSpec
 

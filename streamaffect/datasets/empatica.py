@@ -17,7 +17,8 @@ from types import MappingProxyType
 import numpy as np
 
 from streamaffect.datasets import embrace, trials
-from streamaffect.datasets.files import folder_of, natural
+from streamaffect.datasets.files import folder_of
+from streamaffect.datasets.npz import natural
 from streamaffect.errors import DatasetError
 from streamaffect.signals import Float64, Modality, Recording, Signal, StreamSpec, Trial
 

@@ -23,8 +23,8 @@ from typing import IO, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from streamaffect.datasets.files import folder_of, natural
-from streamaffect.datasets.npz import keys_of
+from streamaffect.datasets.files import folder_of
+from streamaffect.datasets.npz import keys_of, natural
 from streamaffect.errors import DatasetError
 from streamaffect.signals import FeatureTable, Float32
 

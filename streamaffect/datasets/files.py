@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from streamaffect.datasets.npz import natural
 from streamaffect.errors import DatasetError, UsageError
 from streamaffect.signals import Recording
 
@@ -60,11 +60,6 @@ def folder_of(root: Path | None, name: str, fits: Callable[[Path], bool], what: 
         if folder.is_dir() and fits(folder):
             return folder
     raise DatasetError(f"{root}: holds no {what} of {name!r}, nor does {root / name}: check --root")
-
-
-def natural(stem: str) -> list[tuple[int, str]]:
-    """S2 before S13."""
-    return [(int(digits or 0), other) for digits, other in re.findall(r"(\d+)|(\D+)", stem)]
 
 
 def package(name: str, what: str) -> ModuleType:

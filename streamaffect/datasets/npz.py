@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -12,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from streamaffect.datasets.files import natural
 from streamaffect.errors import DatasetError, UsageError
 from streamaffect.signals import Recording
 
@@ -111,3 +111,8 @@ def details(arrays: Arrays, *keys: str) -> dict[str, str | float]:
             value = arrays[key].item()
             found[key] = value if isinstance(value, str) else float(value)
     return found
+
+
+def natural(stem: str) -> list[tuple[int, str]]:
+    """S2 before S13."""
+    return [(int(digits or 0), other) for digits, other in re.findall(r"(\d+)|(\D+)", stem)]

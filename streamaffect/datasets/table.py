@@ -28,7 +28,8 @@ import numpy as np
 from streamaffect import units
 from streamaffect.datasets import lattice, trials
 from streamaffect.datasets.columns import Table, read_table
-from streamaffect.datasets.files import folder_of, natural
+from streamaffect.datasets.files import folder_of
+from streamaffect.datasets.npz import natural
 from streamaffect.errors import DatasetError
 from streamaffect.signals import Float64, Modality, Recording, Signal, StreamSpec, Trial
 
