@@ -30,6 +30,7 @@ class Dataset(Protocol):
     """What a reader is; plug-ins name an instance in the entry-point group ``streamaffect.datasets``.
 
     A property ``kind`` says what it yields, "recordings" or "features" (see :func:`kind_of`); without one, recordings.
+    Optional, too: ``about``, a line for lists; ``recognises(folder)``, whether the folder's files look like this set's.
     """
 
     @property

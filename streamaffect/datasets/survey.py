@@ -10,7 +10,8 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from streamaffect.datasets.registry import BUILT_IN, Dataset
+from streamaffect.datasets.empatica import EMPATICA
+from streamaffect.datasets.registry import BUILT_IN, FORMATS, Dataset
 from streamaffect.errors import DatasetError
 from streamaffect.signals import FeatureTable, Float32, Modality, Recording, Signal
 
@@ -86,9 +87,6 @@ def _named(folder: Path) -> Dataset | None:
 
 def _fitting(folder: Path) -> Iterator[Found]:
     """By name first; then the first set that claims the folder; then every plain format with files in it."""
-    from streamaffect.datasets.empatica import EMPATICA
-    from streamaffect.datasets.registry import FORMATS
-
     named = _named(folder)
     plain = [dataset for dataset in FORMATS if dataset is not EMPATICA]
     exact = [dataset for dataset in BUILT_IN.values() if dataset not in plain]

@@ -12,7 +12,9 @@ import contextlib
 import io
 import logging
 import struct
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -152,9 +154,6 @@ def _channels(stream: Stream, count: int) -> tuple[tuple[str, ...], str]:
 
 def _named(signals: list[Signal]) -> tuple[Signal, ...]:
     """Streams of one name told apart by a number."""
-    from collections import Counter
-    from dataclasses import replace
-
     seen: Counter[str] = Counter()
     named = []
     for signal in signals:
