@@ -13,7 +13,7 @@ class Agreement(NamedTuple):
     files: str  # what is to lie under --root, in the publisher's names
 
 
-_RESEARCH = "by agreement with the publisher, for research alone: a model trained on it may not be yours to ship"
+_RESEARCH = "by agreement, for research alone"  # a model trained on it may not be yours to ship
 _WESAD = Agreement(
     "CC BY 4.0",
     "Schmidt P, Reiss A, Duerichen R, Marberger C, Van Laerhoven K. Introducing WESAD, a multimodal dataset for Wearable "

@@ -24,6 +24,7 @@ import numpy as np
 
 from streamaffect.datasets import matlab
 from streamaffect.datasets.dreamer import SITES
+from streamaffect.datasets.npz import natural
 from streamaffect.datasets.published import (
     Clip,
     Distributions,
@@ -32,7 +33,6 @@ from streamaffect.datasets.published import (
     folder,
     joined,
     layout,
-    natural,
     rows,
     shares,
 )
@@ -65,7 +65,10 @@ class Amigos(Published):
     name: str
     scale: str = "valence"
     threshold: Threshold = Threshold(5.0)  # noqa: RUF009 -- frozen
-    about: str = "EEG, ECG, skin response 128 Hz; 20 videos rated by valence, arousal, dominance, emotions"
+
+    @property
+    def about(self) -> str:
+        return f"EEG, ECG, skin response 128 Hz; 20 videos, low and high {self.scale}, emotions"
 
     def subjects(self, root: Path | None) -> list[str]:
         return sorted(self._files(root), key=natural)

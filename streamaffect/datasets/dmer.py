@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from streamaffect.datasets import matlab
-from streamaffect.datasets.published import Published, columns, folder, layout, natural, shares
+from streamaffect.datasets.npz import natural
+from streamaffect.datasets.published import Published, columns, folder, layout, shares
 from streamaffect.signals import Float32, Modality, Recording, Signal, StreamSpec, Trial
 
 CLIPS = 32

@@ -46,7 +46,10 @@ class Dreamer(Published):
     name: str
     scale: str = "valence"
     threshold: Threshold = Threshold(3.0)  # noqa: RUF009 -- frozen
-    about: str = "EEG 128 Hz, ECG 256 Hz; 18 film clips rated by valence, arousal, dominance"
+
+    @property
+    def about(self) -> str:
+        return f"EEG 128 Hz, ECG 256 Hz; 18 film clips, low and high {self.scale}"
 
     def subjects(self, root: Path | None) -> list[str]:
         count = matlab.cells(folder(self.name, root, ("DREAMER",), FILE) / FILE, "DREAMER", "Data")

@@ -22,7 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from streamaffect.datasets import matlab, pickles
-from streamaffect.datasets.published import Clip, Distributions, Published, columns, folder, joined, layout, natural, shares
+from streamaffect.datasets.npz import natural
+from streamaffect.datasets.published import Clip, Distributions, Published, columns, folder, joined, layout, shares
 from streamaffect.signals import FeatureTable, Float32, Modality, Recording, StreamSpec
 
 # fmt: off

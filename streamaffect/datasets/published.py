@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -55,11 +54,6 @@ def folder(name: str, root: Path | None, places: Sequence[str], *patterns: str) 
                 return base / place
     where = " or ".join(f"{place}/{patterns[0]}" for place in places) or patterns[0]
     raise DatasetError(f"{root}: holds no {where} of data set {name!r}: unpack the set there, or check --root")
-
-
-def natural(name: str) -> list[tuple[int, str]]:
-    """Sorts S2 before S13."""
-    return [(int(digits or 0), other) for digits, other in re.findall(r"(\d+)|(\D+)", name)]
 
 
 @contextmanager

@@ -11,15 +11,23 @@ from typing import Protocol
 from streamaffect.datasets.amigos import AMIGOS
 from streamaffect.datasets.dmer import DMER
 from streamaffect.datasets.dreamer import DREAMER
+from streamaffect.datasets.edf import BDF, EDF
 from streamaffect.datasets.eegmat import EEGMAT
+from streamaffect.datasets.eegmat_edf import EEGMAT_EDF
+from streamaffect.datasets.empatica import EMPATICA, Empatica
 from streamaffect.datasets.faced import FACED, FACED_DE
+from streamaffect.datasets.feature_sets import AMANDA
+from streamaffect.datasets.files import FileDataset
 from streamaffect.datasets.npz import NpzDataset, load_arrays
+from streamaffect.datasets.saved import SAVED
 from streamaffect.datasets.seed import SEED, SEED_IV
 from streamaffect.datasets.seed_features import SEED_TABLES
 from streamaffect.datasets.seed_v import SEED_V
 from streamaffect.datasets.simulated import SIMULATED
+from streamaffect.datasets.table import CSV, PARQUET, TableDataset
 from streamaffect.datasets.wesad import WESAD
 from streamaffect.datasets.wrist import INDUCED_STRESS, STRESS_PREDICT, WESAD_WRIST
+from streamaffect.datasets.xdf import XDF
 from streamaffect.errors import DatasetError, UsageError
 from streamaffect.signals import FeatureTable, Recording
 
@@ -30,6 +38,8 @@ class Dataset(Protocol):
     """What a reader is; plug-ins name an instance in the entry-point group ``streamaffect.datasets``.
 
     A property ``kind`` says what it yields, "recordings" or "features" (see :func:`kind_of`); without one, recordings.
+    Optional, too: ``about``, a line for lists; ``recognises(folder)``, whether the folder's files look like this set's;
+    ``where``, the page where the set is to be had.
     """
 
     @property
@@ -43,10 +53,12 @@ class Dataset(Protocol):
 
 
 # Layouts are told apart by their keys; the first that fits wins.
-NPZ_LAYOUTS: tuple[NpzDataset, ...] = (EEGMAT, WESAD_WRIST, INDUCED_STRESS, STRESS_PREDICT)
-# To the layouts in which their publishers hand them out.
+NPZ_LAYOUTS: tuple[NpzDataset, ...] = (EEGMAT, WESAD_WRIST, INDUCED_STRESS, STRESS_PREDICT, SAVED)
+# In the files that their publishers hand out.
 PUBLISHED: tuple[Dataset, ...] = (*WESAD, *DREAMER, *AMIGOS, SEED, SEED_IV, SEED_V, *SEED_TABLES, FACED, FACED_DE, DMER)
-_ALL: tuple[Dataset, ...] = (*NPZ_LAYOUTS, SIMULATED, *PUBLISHED)
+# Read by their suffix, whoever made them.
+FORMATS: tuple[FileDataset | TableDataset | Empatica, ...] = (EMPATICA, EDF, BDF, XDF, PARQUET, CSV)
+_ALL: tuple[Dataset, ...] = (*NPZ_LAYOUTS, SIMULATED, EEGMAT_EDF, AMANDA, *PUBLISHED, *FORMATS)
 BUILT_IN = {dataset.name: dataset for dataset in _ALL}
 
 
@@ -96,7 +108,7 @@ def open(name: str, root: str | Path | None = None, subject: str | None = None) 
     Raises UsageError for an unknown name, DatasetError for a folder without recordings or an unknown subject. The
     recordings themselves are read, and may fail, when iterated.
     """
-    dataset = _find(name)
+    dataset = get(name)
     folder = None if root is None else Path(root)
     subjects = tuple(dataset.subjects(folder))
     if subject is None:
@@ -108,8 +120,14 @@ def open(name: str, root: str | Path | None = None, subject: str | None = None) 
 
 
 def read(path: str | Path) -> Recording:
-    """One recording from its file, its layout recognised by its keys. Raises DatasetError with the reason."""
+    """One recording from its file: its format by the suffix, an ``.npz``'s layout by its keys.
+
+    Raises DatasetError with the reason.
+    """
     path = Path(path)
+    for dataset in FORMATS:
+        if dataset.takes(path):
+            return dataset.read(path)
     arrays = load_arrays(path)
     for layout in NPZ_LAYOUTS:
         if layout.fits(arrays):
@@ -119,11 +137,8 @@ def read(path: str | Path) -> Recording:
     raise DatasetError(f"{path}: no known recording layout (known: {known}); its keys begin {keys}")
 
 
-def _plugins() -> tuple[EntryPoint, ...]:
-    return tuple(entry_points(group=ENTRY_POINTS))
-
-
-def _find(name: str) -> Dataset:
+def get(name: str) -> Dataset:
+    """The data set of that name. Raises UsageError that lists the names."""
     if name in BUILT_IN:
         return BUILT_IN[name]
     for plugin in _plugins():
@@ -131,3 +146,7 @@ def _find(name: str) -> Dataset:
             dataset: Dataset = plugin.load()
             return dataset
     raise UsageError(f"unknown data set {name!r}: choose one of {', '.join(names())}")
+
+
+def _plugins() -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=ENTRY_POINTS))

@@ -18,7 +18,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from streamaffect.datasets import matlab
-from streamaffect.datasets.published import Clip, Published, columns, folder, joined, layout, natural
+from streamaffect.datasets.npz import natural
+from streamaffect.datasets.published import Clip, Published, columns, folder, joined, layout
 from streamaffect.errors import DatasetError
 from streamaffect.signals import Modality, Recording, StreamSpec
 
@@ -157,7 +158,7 @@ SEED = Seed(
     "seed",
     Sessions("seed", ("Preprocessed_EEG", "SEED/Preprocessed_EEG"), by_folder=False),
     SEED_PROTOCOL,
-    "EEG 200 Hz, 62 channels; 45 film clips: negative, neutral, positive",
+    "EEG 200 Hz, 62 channels; 15 film clips in three sessions: negative, neutral, positive",
 )
 SEED_IV = Seed(
     "seed_iv",

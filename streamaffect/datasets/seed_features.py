@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from streamaffect.datasets import matlab, pickles
-from streamaffect.datasets.npz import load_arrays
-from streamaffect.datasets.published import Published, folder, layout, natural
+from streamaffect.datasets.npz import load_arrays, natural
+from streamaffect.datasets.published import Published, folder, layout
 from streamaffect.datasets.seed import (
     SEED_IV_PROTOCOL,
     SEED_PROTOCOL,
@@ -53,7 +53,7 @@ class SeedFeatures(Published):
     sessions: Sessions
     protocol: Protocol
     variable: str
-    about: str = "differential entropy by windows of the signals of the same name"
+    about: str
     kind: str = "features"
 
     def subjects(self, root: Path | None) -> list[str]:
@@ -142,20 +142,26 @@ def _spread(values: Iterable[str], lengths: list[int]) -> npt.NDArray[np.str_]:
     return np.repeat(np.asarray(list(values)), lengths)
 
 
-def _seed(name: str, variable: str) -> SeedFeatures:
+def _seed(name: str, variable: str, how: str) -> SeedFeatures:
     places = tuple(f"{above}{place}" for above in ("", "SEED/") for place in _WINDOW_S)
-    return SeedFeatures(name, Sessions(name, places, by_folder=False), SEED_PROTOCOL, variable)
+    return SeedFeatures(
+        name,
+        Sessions(name, places, by_folder=False),
+        SEED_PROTOCOL,
+        variable,
+        f"differential entropy by windows of seed, {how}",
+    )
 
 
-def _seed_iv(name: str, variable: str) -> SeedFeatures:
+def _seed_iv(name: str, variable: str, how: str) -> SeedFeatures:
     sessions = Sessions(name, ("eeg_feature_smooth", "SEED_IV/eeg_feature_smooth"), by_folder=True)
-    return SeedFeatures(name, sessions, SEED_IV_PROTOCOL, variable)
+    return SeedFeatures(name, sessions, SEED_IV_PROTOCOL, variable, f"differential entropy by windows of seed_iv, {how}")
 
 
 SEED_TABLES = (
-    _seed("seed_de", "de_movingAve"),
-    _seed("seed_de_lds", "de_LDS"),
-    _seed_iv("seed_iv_de", "de_movingAve"),
-    _seed_iv("seed_iv_de_lds", "de_LDS"),
+    _seed("seed_de", "de_movingAve", "moving average"),
+    _seed("seed_de_lds", "de_LDS", "LDS-smoothed (looks ahead)"),
+    _seed_iv("seed_iv_de", "de_movingAve", "moving average"),
+    _seed_iv("seed_iv_de_lds", "de_LDS", "LDS-smoothed (looks ahead)"),
     SeedVFeatures(),
 )

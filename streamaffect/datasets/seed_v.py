@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from streamaffect.datasets.published import Clip, Published, folder, joined, layout, natural
+from streamaffect.datasets.npz import natural
+from streamaffect.datasets.published import Clip, Published, folder, joined, layout
 from streamaffect.datasets.seed import SITES, SPEC, Protocol, trial_name
 from streamaffect.errors import DatasetError, UsageError
 from streamaffect.signals import Recording

@@ -25,7 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from streamaffect.datasets import pickles
-from streamaffect.datasets.published import Distributions, Published, folder, layout, natural, rows, shares
+from streamaffect.datasets.npz import natural
+from streamaffect.datasets.published import Distributions, Published, folder, layout, rows, shares
 from streamaffect.errors import DatasetError
 from streamaffect.signals import Modality, Recording, Signal, StreamSpec, Trial
 

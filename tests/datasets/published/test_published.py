@@ -67,6 +67,10 @@ def test_every_published_set_says_its_terms_and_where_it_is_to_be_had() -> None:
         assert dataset.about  # type: ignore[attr-defined]
 
 
+def test_no_two_sets_say_the_same_of_themselves() -> None:
+    assert len({dataset.about for dataset in PUBLISHED}) == len(PUBLISHED)  # type: ignore[attr-defined]
+
+
 def test_sets_of_features_say_so() -> None:
     features = {dataset.name for dataset in PUBLISHED if kind_of(dataset) == "features"}
     assert features == {"seed_de", "seed_de_lds", "seed_iv_de", "seed_iv_de_lds", "seed_v_de", "faced_de"}
