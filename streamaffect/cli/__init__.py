@@ -22,7 +22,7 @@ from streamaffect.errors import StreamAffectError, UsageError
 if TYPE_CHECKING:
     import argparse
 
-VERBS = ("run", "replay", "train", "adapt", "bench", "models", "streams", "devices", "doctor", "schema", "config")
+VERBS = ("run", "replay", "train", "evaluate", "adapt", "bench", "models", "streams", "devices", "doctor", "schema", "config")
 # What is imported only where it is used -> the extra that brings it.
 EXTRAS = {"onnxruntime": "cpu"} | dict.fromkeys(("torch", "onnx", "onnxscript", "sklearn", "ot"), "adapt")
 

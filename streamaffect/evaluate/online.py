@@ -180,3 +180,13 @@ def _turned(signal: Signal, cut_s: float, length_s: float) -> Signal:
     hole = max(0, round((length_s - signal.end_s + signal.start_s) * rate))
     missing = np.full((after.shape[0], hole), np.nan, np.float32)
     return replace(signal, samples=np.concatenate([after, missing, before], axis=1), start_s=0.0)
+
+
+def turned_scored(played: Played, recording: Recording) -> Played:
+    """A rotated play counted from ``after_s`` on as any other or, where a class has no window left by then (the first trial
+    was short), from the middle of the first trial on."""
+    labels = played.truth.label
+    if set(labels[played.asked]) == set(labels[labels >= 0]):
+        return played
+    first = next(trial for trial in recording.trials if trial.label is not None)
+    return replace(played, scored=played.t_end_s > (first.start_s + first.end_s) / 2)
