@@ -46,7 +46,7 @@ def matrix(views: Mapping[str, Float32], keys: Sequence[str]) -> Float64:
 
 
 def of_windows(source: Windows, target: Windows, keys: Sequence[str], classes: int) -> dict[str, Float32]:
-    """Probabilities (n, classes) for ``target``, a person, fitted on the windows of ``source``; ``keys`` are the vector views."""
+    """Probabilities (n, classes) for ``target``, a person, fitted on ``source``; ``keys`` are the vector views."""
     if not keys:
         return {}
     train, test = matrix(source.plain, keys), matrix(target.plain, keys)

@@ -78,9 +78,13 @@ def _by_z(x: Float64, y: _LABELS, who: npt.NDArray[np.str_]) -> Said:
     z, classes = each(x, who), int(y.max()) + 1
 
     def said(others: npt.NDArray[np.bool_], own: npt.NDArray[np.bool_]) -> _LABELS:
-        return logistic(z[others], y[others], z[own], classes).argmax(axis=1)
+        return _said(logistic(z[others], y[others], z[own], classes))
 
     return said
+
+
+def _said(probabilities: npt.NDArray[np.float32]) -> _LABELS:
+    return np.asarray(probabilities.argmax(axis=1), np.int64)
 
 
 def _null(
@@ -109,21 +113,22 @@ def _null(
         _, rows, side, label = best
         what = f"the first two trials of {names[label]} against each other, z-scored LR"
         return _contrast(x, side, who, rows, what)
-    rows, side, label = _halves(y, who, trial, t_end_s, context_s)
+    rows, side, label = _halves(y, who, t_end_s, context_s)
     return _contrast(x, side, who, rows, f"the first half of {names[label]} against the second, z-scored LR")
 
 
 def _halves(
-    y: _LABELS, who: npt.NDArray[np.str_], trial: npt.NDArray[np.str_], t_end_s: Float64, context_s: float
+    y: _LABELS, who: npt.NDArray[np.str_], t_end_s: Float64, context_s: float
 ) -> tuple[npt.NDArray[np.bool_], _LABELS, int]:
     """Halves of the label with the most windows."""
     label = int(np.bincount(y).argmax())
     rows, side = np.zeros(y.size, np.bool_), np.zeros(y.size, np.int64)
     for name in np.unique(who).tolist():
         mine = np.flatnonzero((who == name) & (y == label))
-        before, after = parts(np.full(mine.size, "one"), t_end_s[mine], context_s, 0) if mine.size else ([], [])
-        rows[mine[before]] = rows[mine[after]] = True
-        side[mine[after]] = 1
+        if mine.size:
+            before, after = parts(np.full(mine.size, "one"), t_end_s[mine], context_s, 0)
+            rows[mine[before | after]] = True
+            side[mine[after]] = 1
     return rows, side, label
 
 
@@ -141,7 +146,7 @@ def _composition(x: Float64, y: _LABELS, who: npt.NDArray[np.str_]) -> dict[str,
     def said(others: npt.NDArray[np.bool_], own: npt.NDArray[np.bool_], only: int) -> _LABELS:
         seen = x[own & (y == only)]
         mine = (x[own] - seen.mean(axis=0)) / (seen.std(axis=0) + 1e-9)
-        return logistic(z[others], y[others], np.clip(mine, -10, 10), classes).argmax(axis=1)
+        return _said(logistic(z[others], y[others], np.clip(mine, -10, 10), classes))
 
     table: dict[str, list[float | None]] = {}
     for name in np.unique(who).tolist():

@@ -39,7 +39,6 @@ def figures(done: Evaluated, command: str, controls: Mapping[str, Any] | None = 
     exclusive = done.target == LABEL
     names: Sequence[str] = metrics.SCORES if exclusive else tuple(MEASURES)
     mains = [fold.main for fold in done.folds]
-    scored = {fold: metrics.of_person(fold.main) for fold in done.folds}
     out: dict[str, Any] = {
         "schema": SCHEMA,
         "kind": done.kind,
@@ -59,7 +58,7 @@ def figures(done: Evaluated, command: str, controls: Mapping[str, Any] | None = 
     }
     if done.settings.protocol == "online":
         out |= {"after_s": done.settings.after_s, "delay_s": done.settings.delay_s}
-    out |= {name: _over(done.folds, lambda fold, name=name: scored[fold][name]) for name in names}
+    out |= _scores(done.folds, names)
     first = names[0] if exclusive else "kl"
     there = {play for fold in done.folds for play in fold.plays}
     if ADAPTED not in there and ROTATED_UNADAPTED in there:  # nothing adapts: one play stands for both
@@ -81,6 +80,15 @@ def _over(folds: Sequence[Fold], value: Callable[[Fold], float | None]) -> dict[
     for fold in folds:
         table[fold.subject][seeds.index(fold.seed)] = value(fold)
     return metrics.spread(table)
+
+
+def _scores(folds: Sequence[Fold], names: Sequence[str]) -> dict[str, Any]:
+    values = {fold: metrics.of_person(fold.main) for fold in folds}
+
+    def of(name: str) -> Callable[[Fold], float | None]:
+        return lambda fold: values[fold][name]
+
+    return {name: _over(folds, of(name)) for name in names}
 
 
 def _beside(folds: Sequence[Fold], play: str, score: str) -> dict[str, Any]:

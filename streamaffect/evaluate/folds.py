@@ -120,7 +120,7 @@ class OnPerson:
     def do(self, folder: Path, out: Path) -> None:
         windows = people.load(folder / self.windows)
         if isinstance(windows, str):
-            raise ValueError(windows)
+            raise ValueError(windows)  # noqa: TRY004 - the reason why there are none
         with tempfile.TemporaryDirectory(prefix="streamaffect-evaluate-") as work:
             if self.bundle is not None:
                 bundle = Bundle.load(folder / self.bundle)

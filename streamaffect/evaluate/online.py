@@ -1,8 +1,8 @@
 """The protocol ``online``: the river plays a recording from its start at full speed, adapting as it would live.
 
 Causal: what is said of a window depends on the samples up to its end. Deterministic: the stream's clock is the only one. An
-adaptation that is triggered at stream time t serves, where the guard lets it, from the first window that ends at t + ``delay_s``
-or later; no budget of wall time cuts it short.
+adaptation that is triggered at stream time t serves, where the guard lets it, from the first window on that ends at
+t + ``delay_s`` or later; no budget of wall time cuts it short.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def play(
     """
     specs = specs_of(recording, bundle.views)
     river = River(Engine(bundle), specs)
-    rehearsal = settings and Rehearsal(river, Registry(work, bundle), settings, delay_s)
+    rehearsal = None if settings is None else Rehearsal(river, Registry(work, bundle), settings, delay_s)
     t_end_s, probabilities, reason, version = [], [], [], []
     # No chunk completes two windows: the model may be swapped between any two.
     for modality, chunk in chunks_of(recording, specs, min(1.0, bundle.manifest.hop_s)):

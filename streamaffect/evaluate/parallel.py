@@ -36,10 +36,11 @@ def finish(pieces: Sequence[Piece], folder: Path, processes: int, progress: Prog
     """
     wanted = [piece for piece in pieces if not (folder / piece.file).exists()]
     done = len(pieces) - len(wanted)
-    tell = progress or (lambda done, of: None)
-    tell(done, len(pieces))
+    if progress is not None:
+        progress(done, len(pieces))
     for number, _ in enumerate(_each(partial(_do, folder), wanted, min(processes, len(wanted))), done + 1):
-        tell(number, len(pieces))
+        if progress is not None:
+            progress(number, len(pieces))
 
 
 def _each(work: Callable[[Piece], None], pieces: Sequence[Piece], processes: int) -> Iterator[None]:

@@ -85,12 +85,12 @@ class Played:
     @property
     def asked(self) -> Rows:
         """Windows that count and have a label, whether or not the engine spoke."""
-        return self.scored & (self.truth.label >= 0)
+        return np.asarray(self.scored & (self.truth.label >= 0))
 
     @property
     def counted(self) -> Rows:
         """Those of them on which the engine spoke."""
-        return self.asked & (self.reason == "")
+        return np.asarray(self.asked & (self.reason == ""))
 
     @property
     def y(self) -> npt.NDArray[Any]:

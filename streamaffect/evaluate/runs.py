@@ -141,11 +141,11 @@ def loso(
     folder = desk.folder({"kind": "loso", "method": method, "seeds": seeds, **_common(who, settings, recipe)})
     seen, left_out = _gathered(who, recipe, desk, folder)
     tested = [name for name, windows in seen.items() if _varied(windows)]
+    what = "class" if recipe.target == LABEL else "report"
     if len(tested) < 2:
-        what = "classes" if recipe.target == LABEL else "reports"
-        raise StreamAffectError(
-            f"{who.dataset}: leave-one-subject-out needs two people with two {what} of {_names(recipe)}, there are {len(tested)}"
-        )
+        there = f"there are {len(tested)} of {_names(recipe)}"
+        raise StreamAffectError(f"{who.dataset}: leave-one-subject-out needs two people with more than one {what}, {there}")
+    alone = {name: f"{name}: trustworthy windows of one {what} only" for name in seen if name not in tested}
     work = []
     for seed in range(seeds):
         for name in tested:
@@ -156,7 +156,7 @@ def loso(
     done = _played(work, desk, folder)
     return Evaluated(
         "loso", (who.dataset,), classes, tuple(c.name for c in recipe.classes), recipe.target, recipe.views, method,
-        settings.params, settings, tuple(range(seeds)), {}, done, people.joined(list(seen.values())), left_out, folder,
+        settings.params, settings, tuple(range(seeds)), {}, done, people.joined(list(seen.values())), left_out | alone, folder,
     )  # fmt: skip
 
 

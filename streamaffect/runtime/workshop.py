@@ -14,7 +14,6 @@ from streamaffect.bundle.registry import Registry
 from streamaffect.errors import StreamAffectError
 from streamaffect.messages import EventType
 from streamaffect.runtime.adaptation import Adaptation, AdaptationSettings, Announce
-from streamaffect.runtime.engine import Engine
 from streamaffect.runtime.guard import Verdict
 from streamaffect.runtime.job import LOG, Job
 from streamaffect.runtime.river import Decision, River
