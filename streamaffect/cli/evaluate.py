@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,6 +85,8 @@ def call(args: argparse.Namespace) -> int:
         raise UsageError("--processes, --first and --seeds must be 1 or more")
     if args.json is not None and not args.json.resolve().parent.is_dir():
         raise UsageError(f"--json {args.json}: there is no folder {args.json.resolve().parent}")
+    if not args.verbose:
+        logging.getLogger("streamaffect").setLevel(logging.WARNING)  # a line an adaptation would be in the bars' way
     does = {"bundle": _bundle, "loso": _loso, "transfer": _transfer}
     with _progress() as progress:
         done: Evaluated = does[args.action](args, progress)
