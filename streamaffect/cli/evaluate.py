@@ -56,7 +56,6 @@ def _of_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prior", action="append", default=[], metavar="KEY=VALUE", help="parameter of the normaliser's prior")
     parser.add_argument("--orders", type=int, default=4, help="plays of each person in training (default: 4)")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="repeat with seeds 0 to N-1 (default: 1)")
-    parser.add_argument("--where", action="append", default=[], metavar="KEY=VALUE", help="only people whose recording says so")
 
 
 def _of_all(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +65,7 @@ def _of_all(parser: argparse.ArgumentParser) -> None:
     about = "labels to tell apart (a,b,c), or classes and their labels (stress=stress,rest=baseline+amusement)"
     parser.add_argument("--classes", metavar="A,B,..", help=about)
     parser.add_argument("--subjects", metavar="A,B,..", help="only these people")
+    parser.add_argument("--where", action="append", default=[], metavar="KEY=VALUE", help="only people whose recording says so")
     parser.add_argument("--controls", action="store_true", help="also what would pass for a result: time, order, levels")
     parser.add_argument("--after", type=float, default=120.0, metavar="S", help="online figures begin here (default: 120)")
     parser.add_argument("--delay", type=float, default=10.0, metavar="S", help="from trigger to swap (default: 10)")
@@ -107,7 +107,7 @@ def _bundle(args: argparse.Namespace, progress: Progress) -> Evaluated:
     path = registry.find(args.model)
     model = Bundle.load(path)
     told = _told(args)
-    people = _people(args.dataset, args.root, args.subjects, [])
+    people = _people(args.dataset, args.root, args.subjects, args.where)
     check(ClassMap.of(model, told), people, model.manifest.target, args.dataset)
     name = args.method or model.manifest.method
     method = None if name in ("none", "source") else name

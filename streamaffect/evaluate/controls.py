@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamaffect.bundle.bundle import LABEL
 from streamaffect.evaluate import metrics
 from streamaffect.evaluate.baselines import each, logistic, matrix
 from streamaffect.evaluate.offline import parts
@@ -30,18 +29,17 @@ Said = Callable[[npt.NDArray[np.bool_], npt.NDArray[np.bool_]], _LABELS]
 
 def controls(done: Evaluated) -> dict[str, Any]:
     """Each control by name: ``what`` it is and mean, std and per person of balanced accuracy, or why it was not to be had."""
-    if done.target != LABEL:
+    if not done.exclusive:
         return {"time": {"what": "controls tell classes apart: there are none for distributions"}}
     known = done.windows.take(done.windows.y >= 0)
-    vectors = [view for view in done.views if view.is_vector]
+    vectors = [view for view in done.recipe.views if view.is_vector]
     y, who, trial = known.y, known.subject, known.trial
-    context_s = max(view.seconds for view in done.views)
     found = {"time": _left_out(y, who, _by_time(known.t_end_s, y), "elapsed time alone, a tree on the clock")}
     if not vectors:
         return found
     x = matrix(known.plain, [view.key for view in vectors])
     found["reference"] = _left_out(y, who, _by_z(x, y, who), "z-scored LR on all features, what the next ones compare with")
-    found["null"] = _null(x, y, who, trial, known.t_end_s, context_s, done.names)
+    found["null"] = _null(x, y, who, trial, known.t_end_s, done.recipe.context_s, [entry.name for entry in done.recipe.classes])
     found["composition"] = _composition(x, y, who)
     found["levels_removed"] = _without(x, y, who, _names(vectors), _is_level, "without the levels of signals that drift")
     if any(view.modality is Modality.ACC for view in vectors):

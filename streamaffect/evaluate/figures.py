@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from streamaffect.bundle.bundle import LABEL
 from streamaffect.evaluate import metrics
 from streamaffect.evaluate.folds import ADAPTED, ROTATED, ROTATED_UNADAPTED, UNADAPTED, Fold
 from streamaffect.evaluate.played import Played
@@ -36,7 +35,7 @@ _COUNTS = {
 
 def figures(done: Evaluated, command: str, controls: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The whole evaluation in plain values; ``controls`` None: they were not run."""
-    exclusive = done.target == LABEL
+    exclusive, recipe = done.exclusive, done.recipe
     names: Sequence[str] = metrics.SCORES if exclusive else tuple(MEASURES)
     mains = [fold.main for fold in done.folds]
     out: dict[str, Any] = {
@@ -44,13 +43,13 @@ def figures(done: Evaluated, command: str, controls: Mapping[str, Any] | None = 
         "kind": done.kind,
         "protocol": done.settings.protocol,
         "datasets": list(done.datasets),
-        "classes": list(done.names),
+        "classes": [entry.name for entry in recipe.classes],
         "class_labels": None if done.classes is None else done.classes.provenance(),
-        "target": done.target,
-        "views": [view.name for view in done.views],
+        "target": recipe.target,
+        "views": [view.name for view in recipe.views],
         "method": done.method or "none",
         "adapts": any(ADAPTED in fold.plays for fold in done.folds),
-        "params": dict(done.params),
+        "params": dict(done.settings.params),
         "model": dict(done.model) or None,
         "n_subjects": len({fold.subject for fold in done.folds}),
         "n_windows": int(sum(play.counted.sum() for play in mains)),
@@ -65,12 +64,12 @@ def figures(done: Evaluated, command: str, controls: Mapping[str, Any] | None = 
         there = (there | {ROTATED}) - {ROTATED_UNADAPTED}
     out |= {key: _beside(done.folds, play, first) for play, key in BESIDE.items() if play in there}
     if exclusive:
-        out |= _of_classes(mains, len(done.names))
+        out |= _of_classes(mains, len(recipe.classes))
     out |= {"coverage": _over(done.folds, lambda fold: _coverage(fold.main)), "by_minute": _by_minute(done.folds)}
     out["adaptation"] = {key: sum(play.count(kind) for play in mains) for key, kind in _COUNTS.items()}
     out["tests"] = tests(out, first)
     out["controls"] = {"run": controls is not None, **(controls or {})}
-    return {**out, "seeds": list(done.seeds), "command": command}
+    return {**out, "seeds": list(range(done.seeds)), "command": command}
 
 
 def _over(folds: Sequence[Fold], value: Callable[[Fold], float | None]) -> dict[str, Any]:

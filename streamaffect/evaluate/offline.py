@@ -16,6 +16,7 @@ from streamaffect.features.extract import Extractor, specs_of
 from streamaffect.signals import Float32, Float64, Recording
 
 MANY_TRIALS = 8  # from so many on trials are dealt out whole, else cut in two
+TOO_FEW = "too few windows to split between adaptation and score"
 Rows = npt.NDArray[np.bool_]
 
 
@@ -60,10 +61,9 @@ def split(bundle: Bundle, windows: Windows, method: str | None, params: Mapping[
     Raises:
         ValueError: one of the parts is empty.
     """
-    context_s = max(view.seconds for view in bundle.views)
-    adapt, score = parts(windows.trial, windows.t_end_s, context_s, seed)
+    adapt, score = parts(windows.trial, windows.t_end_s, max(view.seconds for view in bundle.views), seed)
     if not (adapt.any() and score.any()):
-        raise ValueError(f"{windows.subject[0]}: too few windows to split between adaptation and score")
+        raise ValueError(f"{windows.subject[0]}: {TOO_FEW}")
     extractor = Extractor(bundle.views, bundle.priors)
     for key, normaliser in extractor.normalisers.items():
         for row in windows.plain[key][adapt]:

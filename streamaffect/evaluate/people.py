@@ -44,7 +44,7 @@ class People:
             found = replace(found, subjects=tuple(datasets.open(dataset, root, s).subjects[0] for s in chosen.split(",")))
         if not where:
             return cls(dataset, found.root, found.subjects)
-        likes = tuple(r.subject for r in found if all(str(r.meta.get(key)) == value for key, value in where.items()))
+        likes = tuple(r.subject for r in found if all(_is(r.meta.get(key), value) for key, value in where.items()))
         if not likes:
             asked = ", ".join(f"{key}={value}" for key, value in where.items())
             first = next(iter(found)).meta
@@ -75,6 +75,14 @@ class People:
             "classes": None if self.classes is None else self.classes.provenance(),
             "files": hashlib.sha256(repr(files).encode()).hexdigest(),
         }
+
+
+def _is(found: str | float | None, wanted: str) -> bool:
+    """Numbers as numbers: 20 asks for 20.0."""
+    try:
+        return found is not None and float(found) == float(wanted)
+    except ValueError:
+        return str(found) == wanted
 
 
 @dataclass(frozen=True, slots=True)

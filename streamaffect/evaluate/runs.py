@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,9 @@ from streamaffect.evaluate import folds, people
 from streamaffect.evaluate.bundle_on import Settings, recipe_of
 from streamaffect.evaluate.folds import Fold, OnPerson, Train, Training
 from streamaffect.evaluate.labels import ClassMap
+from streamaffect.evaluate.offline import TOO_FEW, parts
 from streamaffect.evaluate.parallel import finish
 from streamaffect.evaluate.people import Gather, People
-from streamaffect.features.views import View
 
 Progress = Callable[[str, int, int], None]
 """``progress(what, done, of)``."""
@@ -36,23 +37,25 @@ _RUN = "run.json"
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluated:
     """What an evaluation found: ``folds`` of each person and seed, ``windows`` of the people it was about (before
-    normalisation, for the controls), and who was ``left_out`` and why."""
+    normalisation, for the controls), and who was ``left_out`` and why. ``model`` is what is to be said of a bundle that was
+    there before; ``classes`` the labels that each class stands for, where that was told or is known."""
 
     kind: str
     datasets: tuple[str, ...]
+    recipe: Recipe
     classes: ClassMap | None
-    names: tuple[str, ...]
-    target: str
-    views: tuple[View, ...]
     method: str | None
-    params: Mapping[str, Any]
     settings: Settings
-    seeds: tuple[int, ...]
-    model: Mapping[str, Any]
+    seeds: int
     folds: tuple[Fold, ...]
     windows: Windows
     left_out: Mapping[str, str]
-    folder: Path
+    model: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether the classes exclude each other; else they are the parts of a distribution."""
+        return self.recipe.target == LABEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,28 +109,21 @@ def bundle(
     """The bundle at ``path`` on people it never saw.
 
     Raises:
-        UsageError: no class in common.
-        StreamAffectError: no recording with trustworthy windows.
+        UsageError: ``classes`` names one that the bundle has not.
+        StreamAffectError: no recording has trustworthy windows.
     """
     model = Bundle.load(path)
-    target = model.manifest.target
-    mapped = ClassMap.of(model, classes)
-    who = who.labelled(mapped, target)
-    recipe = recipe_of(model)
+    recipe, mapped = recipe_of(model), ClassMap.of(model, classes)
+    who = who.labelled(mapped, recipe.target)
     folder = desk.folder({"kind": "bundle", "sha256": model.sha256, "method": method, **_common(who, settings, recipe)})
     seen, left_out = _gathered(who, recipe, desk, folder)
-    work = [
-        OnPerson(who, name, Gather(who, recipe, name).file, method, settings, bundle=path.resolve())
-        for name, windows in seen.items()
-        if (windows.y >= 0).any()
-    ]
-    done = _played(work, desk, folder)
-    about = {"name": model.name, "version": model.version, "sha256": model.sha256}
-    about["seen_in_training"] = _seen(model, who)
-    return Evaluated(
-        "bundle", (who.dataset,), mapped if target == LABEL else None, model.classes, target, model.views, method,
-        settings.params, settings, (settings.seed,), about, done, people.joined(list(seen.values())), left_out, folder,
-    )  # fmt: skip
+    tested, untold = _tested(seen, settings, recipe)
+    on = partial(OnPerson, who, method=method, settings=settings, bundle=path.resolve())
+    done = _played([on(subject=name, windows=Gather(who, recipe, name).file) for name in tested], desk, folder)
+    about = {"name": model.name, "version": model.version, "sha256": model.sha256, "seen_in_training": _seen(model, who)}
+    told = mapped if recipe.target == LABEL else None
+    windows = people.joined(list(seen.values()))
+    return Evaluated("bundle", (who.dataset,), recipe, told, method, settings, 1, done, windows, left_out | untold, about)
 
 
 def loso(
@@ -140,24 +136,22 @@ def loso(
     """
     folder = desk.folder({"kind": "loso", "method": method, "seeds": seeds, **_common(who, settings, recipe)})
     seen, left_out = _gathered(who, recipe, desk, folder)
-    tested = [name for name, windows in seen.items() if _varied(windows)]
+    tested, untold = _tested({name: windows for name, windows in seen.items() if _varied(windows)}, settings, recipe)
     what = "class" if recipe.target == LABEL else "report"
     if len(tested) < 2:
         there = f"there are {len(tested)} of {_names(recipe)}"
         raise StreamAffectError(f"{who.dataset}: leave-one-subject-out needs two people with more than one {what}, {there}")
-    alone = {name: f"{name}: trustworthy windows of one {what} only" for name in seen if name not in tested}
+    untold |= {name: f"{name}: trustworthy windows of one {what} only" for name in seen.keys() - {*tested, *untold}}
     work = []
     for seed in range(seeds):
+        on = partial(OnPerson, who, method=_adapts(method), settings=replace(settings, seed=seed))
         for name in tested:
             files = tuple(Gather(who, recipe, other).file for other in seen if other != name)
             training = Training(recipe, method, settings.params, seed, _provenance(classes), files)
-            one = replace(settings, seed=seed)
-            work.append(OnPerson(who, name, Gather(who, recipe, name).file, _adapts(method), one, training=training))
+            work.append(on(subject=name, windows=Gather(who, recipe, name).file, training=training))
     done = _played(work, desk, folder)
-    return Evaluated(
-        "loso", (who.dataset,), classes, tuple(c.name for c in recipe.classes), recipe.target, recipe.views, method,
-        settings.params, settings, tuple(range(seeds)), {}, done, people.joined(list(seen.values())), left_out | alone, folder,
-    )  # fmt: skip
+    windows = people.joined(list(seen.values()))
+    return Evaluated("loso", (who.dataset,), recipe, classes, method, settings, seeds, done, windows, left_out | untold)
 
 
 def transfer(
@@ -176,33 +170,24 @@ def transfer(
         UsageError: somebody is on both sides.
         StreamAffectError: no trustworthy windows on one of the sides.
     """
-    if source.dataset == who.dataset and (both := set(source.subjects) & set(who.subjects)):
-        raise UsageError(
-            f"{', '.join(sorted(both))} of {source.dataset} on both sides: part them by --where and --target-where"
-        )
+    if source.dataset == who.dataset and (both := sorted(set(source.subjects) & set(who.subjects))):
+        raise UsageError(f"{both[0]} of {who.dataset} is on both sides: part them by --where and --target-where")
     what = {"kind": "transfer", "method": method, "seeds": seeds, "source": source.identity()}
     folder = desk.folder({**what, **_common(who, settings, recipe)})
     known, left_out = _gathered(source, recipe, desk, folder)
     seen, also_left_out = _gathered(who, recipe, desk, folder)
+    tested, untold = _tested(seen, settings, recipe)
     files = tuple(Gather(source, recipe, name).file for name in known)
-    trainings = [Training(recipe, method, settings.params, seed, _provenance(classes), files) for seed in range(seeds)]
-    makers = [Train(training) for training in trainings]
+    makers = [Train(Training(recipe, method, settings.params, seed, _provenance(classes), files)) for seed in range(seeds)]
     desk.finish("training", makers, folder)
-    work = [
-        OnPerson(
-            who, name, Gather(who, recipe, name).file, _adapts(method), replace(settings, seed=maker.training.seed),
-            bundle=Path(maker.file), training=maker.training,
-        )
-        for maker in makers
-        for name, windows in seen.items()
-        if (windows.y >= 0).any()
-    ]  # fmt: skip
-    done = _played(work, desk, folder)
-    return Evaluated(
-        "transfer", (source.dataset, who.dataset), classes, tuple(c.name for c in recipe.classes), recipe.target, recipe.views,
-        method, settings.params, settings, tuple(range(seeds)), {}, done, people.joined(list(seen.values())),
-        {**left_out, **also_left_out}, folder,
-    )  # fmt: skip
+    work = []
+    for seed, maker in enumerate(makers):
+        on = partial(OnPerson, who, method=_adapts(method), settings=replace(settings, seed=seed))
+        on = partial(on, bundle=Path(maker.file), training=maker.training)
+        work += [on(subject=name, windows=Gather(who, recipe, name).file) for name in tested]
+    done, windows = _played(work, desk, folder), people.joined(list(seen.values()))
+    sets, left_out = (source.dataset, who.dataset), left_out | also_left_out | untold
+    return Evaluated("transfer", sets, recipe, classes, method, settings, seeds, done, windows, left_out)
 
 
 def _common(who: People, settings: Settings, recipe: Recipe) -> dict[str, Any]:
@@ -228,6 +213,19 @@ def _adapts(method: str) -> str | None:
 def _varied(windows: Windows) -> bool:
     kind: Any = windows.y if windows.shares is None else windows.trial
     return bool(np.unique(kind[windows.y >= 0]).size > 1)
+
+
+def _tested(seen: Mapping[str, Windows], settings: Settings, recipe: Recipe) -> tuple[list[str], dict[str, str]]:
+    """Those of whom something can be scored, and why not the others."""
+    untold = {}
+    for name, windows in seen.items():
+        if not (windows.y >= 0).any():
+            untold[name] = f"{name}: no trustworthy window with a label"
+        elif settings.protocol == "split":
+            sides = parts(windows.trial, windows.t_end_s, recipe.context_s, settings.seed)
+            if not all(side.any() for side in sides):
+                untold[name] = f"{name}: {TOO_FEW}"
+    return [name for name in seen if name not in untold], untold
 
 
 def _seen(model: Bundle, who: People) -> list[str]:

@@ -26,13 +26,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds ``eegmat``: four people, 150 s of rest and 75 s of load."""
+    """A folder that holds ``eegmat``: four people, two of them 20 and two 30 years old, 150 s of rest and 75 s of load."""
     folder = tmp_path_factory.mktemp("data")
     (folder / "eegmat").mkdir()
     for name in PEOPLE:
         played = person(name, duration_s=REST_S + LOAD_S, block_s=REST_S, modalities=(Modality.ECG,))
         ecg = played.signals[0]
         arrays = {"subject": name, "eeg_fs": 8, "ecg_fs": ecg.spec.rate, "eeg_channels": ["Cz"]}
+        arrays["age"] = 20 if name in PEOPLE[:2] else 30
         cut = round(REST_S * ecg.spec.rate)
         for run, samples in (("rest", ecg.samples[0, :cut]), ("arithmetic", ecg.samples[0, cut:])):
             seconds = round(samples.size / ecg.spec.rate)
