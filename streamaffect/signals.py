@@ -142,3 +142,22 @@ class Recording:
     def duration_s(self) -> float:
         ends = [signal.end_s for signal in self.signals]
         return max(ends) if ends else 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureTable:
+    """Features of one person as a data set publishes them, in order of time, where it publishes no samples.
+
+    ``x`` {name: (n, ...) float32}; ``label`` (n,), '' where unlabelled; ``trial`` (n,), the unit by which data are split;
+    ``t_end_s`` (n,), where each row ends in seconds from the start of its trial, or None where the set does not tell;
+    ``distributions`` as those of a :class:`Trial`, by row: name -> {class: (n,) shares}.
+    """
+
+    dataset: str
+    subject: str
+    x: Mapping[str, Float32]
+    label: npt.NDArray[np.str_]
+    trial: npt.NDArray[np.str_]
+    t_end_s: Float64 | None
+    distributions: Mapping[str, Mapping[str, Float32]] = field(default_factory=lambda: MappingProxyType({}))
+    meta: Mapping[str, str | float] = field(default_factory=lambda: MappingProxyType({}))

@@ -22,9 +22,18 @@ from streamaffect.errors import StreamAffectError, UsageError
 if TYPE_CHECKING:
     import argparse
 
-VERBS = ("run", "replay", "train", "evaluate", "adapt", "bench", "models", "streams", "devices", "doctor", "schema", "config")
+# fmt: off
+VERBS = (
+    "run", "replay", "train", "evaluate", "adapt", "bench", "models", "datasets", "streams", "devices",
+    "doctor", "schema", "config",
+)
+# fmt: on
 # What is imported only where it is used -> the extra that brings it.
-EXTRAS = {"onnxruntime": "cpu"} | dict.fromkeys(("torch", "onnx", "onnxscript", "sklearn", "ot"), "adapt")
+EXTRAS = (
+    {"onnxruntime": "cpu"}
+    | dict.fromkeys(("torch", "onnx", "onnxscript", "sklearn", "ot"), "adapt")
+    | dict.fromkeys(("mne", "pyxdf", "pyarrow", "fastavro"), "datasets")
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

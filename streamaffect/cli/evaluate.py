@@ -177,10 +177,18 @@ def _trained(args: argparse.Namespace, people: People) -> tuple[People, Recipe, 
 def _views(args: argparse.Namespace, people: People, reads: str) -> tuple[list[View], float]:
     """The views asked for, and the hop."""
     from streamaffect.errors import UsageError
+    from streamaffect.evaluate.tables import views_of
 
-    first = next(iter(people))
     if args.view and args.modality:
         raise UsageError("--view names views, --modality takes those of signals: give one of them")
+    if people.publishes_features:
+        chosen = list(views_of(people.table(people.subjects[0])))
+        if args.view:
+            chosen = [view for view in chosen if view.key in args.view]
+        if not chosen:
+            raise UsageError(f"--view: {people.dataset} publishes no {args.view[0]!r}")
+        return chosen, args.hop or 1.0
+    first = next(iter(people))
     if args.view:
         chosen = [_view(text, first) for text in args.view]
         modalities = [str(view.modality) for view in chosen]

@@ -22,6 +22,7 @@ _COLUMNS = (
     ("mean_report", "mean report"),
     ("knn", "kNN"),
 )
+_ROWS = 15  # of the table by minute; the JSON has every minute
 _WIDTH = 128  # of what is written to a file
 _SCORES = ("balanced_accuracy", "accuracy", "macro_f1", "auroc", "ece", "brier")
 _MEASURES = ("kl", "chebyshev", "clark", "canberra", "cosine", "intersection")
@@ -94,9 +95,18 @@ def _minutes(result: dict[str, Any]) -> Table:
     table = Table(title="right by minute of the recording, all people", box=box.SIMPLE_HEAD, title_justify="left")
     for name in ("minute", "windows", "adapted", "not adapted"):
         table.add_column(name, justify="right")
-    for row in result["by_minute"]:
-        table.add_row(str(row["minute"] + 1), str(row["n"]), _number(row["with"]), _number(row["without"]))
+    step = -(-len(result["by_minute"]) // _ROWS)
+    for first in range(0, len(result["by_minute"]), step or 1):
+        rows = result["by_minute"][first : first + step]
+        minutes = str(rows[0]["minute"] + 1) + (f"-{rows[-1]['minute'] + 1}" if len(rows) > 1 else "")
+        table.add_row(minutes, str(sum(row["n"] for row in rows)), _mean(rows, "with"), _mean(rows, "without"))
     return table
+
+
+def _mean(rows: list[dict[str, Any]], key: str) -> str:
+    known = [row for row in rows if row[key] is not None]
+    total = sum(row["n"] for row in known)
+    return _number(sum(row[key] * row["n"] for row in known) / total if total else None)
 
 
 def _tests(result: dict[str, Any]) -> Table:

@@ -1,10 +1,13 @@
-"""Recordings with labels: one reader a data set, one subject in memory at a time.
+"""Recordings with labels: one reader a data set or file format, one subject in memory at a time.
 
-Lives here: the registry (:mod:`.registry`), the readers of the ``.npz`` layouts (:mod:`.npz`, :mod:`.eegmat`,
-:mod:`.wrist`) and the simulated person (:mod:`.simulated`). May import ``signals`` and ``errors`` alone. Other readers
+Lives here: the registry (:mod:`.registry`); the readers of ``.npz`` layouts (:mod:`.npz`: :mod:`.eegmat`, :mod:`.wrist`, our
+own :mod:`.saved`), of EEGMAT as published (:mod:`.eegmat_edf`), of file formats (:mod:`.edf`, :mod:`.empatica`,
+:mod:`.embrace`, :mod:`.xdf`, :mod:`.table`) and of feature sets (:mod:`.feature_sets`); the simulated person
+(:mod:`.simulated`); what a folder holds (:mod:`.survey`). May import ``signals``, ``units`` and ``errors`` alone. Other readers
 join through the entry-point group ``streamaffect.datasets``.
 """
 
-from streamaffect.datasets.registry import Dataset, Recordings, names, open, read  # noqa: A004
+from streamaffect.datasets.registry import Dataset, Recordings, get, kind_of, names, open, read  # noqa: A004
+from streamaffect.datasets.saved import save
 
-__all__ = ["Dataset", "Recordings", "names", "open", "read"]
+__all__ = ["Dataset", "Recordings", "get", "kind_of", "names", "open", "read", "save"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import zipfile
 import zlib
@@ -25,12 +26,17 @@ class NpzDataset:
     name: str
     keys: frozenset[str]
     parser: Callable[[Arrays], Recording]
+    about: str = ""
 
     def fits(self, arrays: Arrays) -> bool:
         return self.keys <= arrays.keys()
 
+    def recognises(self, folder: Path) -> bool:
+        """By the keys of its first archive that can be opened; nothing else is read."""
+        return any(self.keys <= keys for keys in itertools.islice(filter(None, map(keys_of, folder.glob("*.npz"))), 1))
+
     def subjects(self, root: Path | None) -> list[str]:
-        return sorted((path.stem for path in self._folder(root).glob("*.npz")), key=_natural)
+        return sorted((path.stem for path in self._folder(root).glob("*.npz")), key=natural)
 
     def load(self, root: Path | None, subject: str) -> Recording:
         path = self._folder(root) / f"{subject}.npz"
@@ -77,6 +83,15 @@ def load_arrays(path: Path) -> dict[str, npt.NDArray[np.generic]]:
         raise DatasetError(f"{path}: not an .npz archive of plain arrays (pickled content is never loaded)") from None
 
 
+def keys_of(path: Path) -> frozenset[str]:
+    """The names of the arrays in an archive; none where it is damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return frozenset(name.removesuffix(".npy") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return frozenset()
+
+
 def text(arrays: Arrays, key: str) -> str:
     return str(arrays[key])
 
@@ -98,6 +113,6 @@ def details(arrays: Arrays, *keys: str) -> dict[str, str | float]:
     return found
 
 
-def _natural(stem: str) -> list[tuple[int, str]]:
+def natural(stem: str) -> list[tuple[int, str]]:
     """S2 before S13."""
     return [(int(digits or 0), other) for digits, other in re.findall(r"(\d+)|(\D+)", stem)]

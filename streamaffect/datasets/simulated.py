@@ -51,6 +51,7 @@ class SimulatedPeople:
     """The data set ``simulated``: ``person-1`` .. ``person-20``. It needs no folder; ``root`` is not looked at."""
 
     name: str = "simulated"
+    about: str = "simulated people at rest and under load: ECG, EEG, PPG, EDA, TEMP, ACC"
 
     def subjects(self, root: Path | None) -> list[str]:  # noqa: ARG002
         return [f"person-{number}" for number in range(1, PEOPLE + 1)]

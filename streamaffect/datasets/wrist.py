@@ -106,6 +106,21 @@ def _induced_stress(arrays: Arrays) -> Recording:
     return _recording("induced_stress", arrays, trials, meta | _ratings(trials, "stress", arrays["seg_self_report"]))
 
 
-WESAD_WRIST = NpzDataset("wesad_wrist", frozenset({"bvp", "eda", "seg_name", "panas"}), _wesad)
-INDUCED_STRESS = NpzDataset("induced_stress", frozenset({"bvp", "eda", "seg_stress", "seg_self_report"}), _induced_stress)
-STRESS_PREDICT = NpzDataset("stress_predict", frozenset({"bvp", "eda", "seg_name", "seg_stress"}), _stress_predict)
+WESAD_WRIST = NpzDataset(
+    "wesad_wrist",
+    frozenset({"bvp", "eda", "seg_name", "panas"}),
+    _wesad,
+    "WESAD's wristband: baseline, stress, amusement, meditation, with PANAS and SAM",
+)
+INDUCED_STRESS = NpzDataset(
+    "induced_stress",
+    frozenset({"bvp", "eda", "seg_stress", "seg_self_report"}),
+    _induced_stress,
+    "wristband at rest and under five stressors, with the wearers' own ratings",
+)
+STRESS_PREDICT = NpzDataset(
+    "stress_predict",
+    frozenset({"bvp", "eda", "seg_name", "seg_stress"}),
+    _stress_predict,
+    "wristband at rest and in Stroop, interview and hyperventilation",
+)

@@ -14,6 +14,7 @@ from streamaffect.bundle.build import Recipe, Windows, gather
 from streamaffect.bundle.bundle import Bundle
 from streamaffect.errors import UsageError
 from streamaffect.evaluate import offline, online
+from streamaffect.evaluate.offline import Learned
 from streamaffect.evaluate.played import Played
 from streamaffect.runtime.adaptation import AdaptationSettings
 from streamaffect.runtime.trigger import Schedule
@@ -64,13 +65,13 @@ def bundle_on(
             where = Path(work)
             return online.play(bundle, recording, adaptation, where, delay_s=settings.delay_s, after_s=settings.after_s)
     seen = gather([recording], recipe_of(bundle)) if windows is None else windows
-    return offline.with_silent(windows_on(bundle, seen, method, settings), bundle, recording)
+    return offline.with_silent(windows_on(Learned.of(bundle), seen, method, settings), bundle, recording)
 
 
-def windows_on(bundle: Bundle, windows: Windows, method: str | None, settings: Settings) -> Played:
+def windows_on(learned: Learned, windows: Windows, method: str | None, settings: Settings) -> Played:
     """The same where there are windows alone (``transductive`` or ``split``): sets of features that someone else extracted."""
     protocols: Mapping[str, Any] = {"transductive": offline.transductive, "split": offline.split}
     if settings.protocol not in protocols:
         raise UsageError(f"protocol {settings.protocol} needs recordings: features alone take {', '.join(protocols)}")
-    played: Played = protocols[settings.protocol](bundle, windows, method, settings.params, settings.seed)
+    played: Played = protocols[settings.protocol](learned, windows, method, settings.params, settings.seed)
     return played

@@ -14,7 +14,7 @@ import numpy as np
 from streamaffect.bundle.build import Recipe, Windows
 from streamaffect.bundle.bundle import Bundle
 from streamaffect.evaluate import baselines, people, trained
-from streamaffect.evaluate.bundle_on import Settings, bundle_on
+from streamaffect.evaluate.bundle_on import Settings, bundle_on, windows_on
 from streamaffect.evaluate.online import rotated, turned_scored
 from streamaffect.evaluate.people import People
 from streamaffect.evaluate.played import Played
@@ -122,21 +122,36 @@ class OnPerson:
         if isinstance(windows, str):
             raise ValueError(windows)  # noqa: TRY004 - the reason why there are none
         with tempfile.TemporaryDirectory(prefix="streamaffect-evaluate-") as work:
-            if self.bundle is not None:
-                bundle = Bundle.load(folder / self.bundle)
-            elif self.training is not None:
-                bundle = self.training.make(folder, Path(work) / self.training.recipe.name)
+            if self.people.publishes_features:
+                played = self._of_features(folder, windows)
             else:
-                raise ValueError("a fold needs a bundle, or what to train one from")
-            played = plays(bundle, self.people.load(self.subject), self.method, self.settings, windows)
-            beside = self._baselines(folder, bundle, windows)
+                bundle = self._bundle(folder, Path(work))
+                played = plays(bundle, self.people.load(self.subject), self.method, self.settings, windows)
+            beside = self._baselines(folder, windows)
         native = played.get(ADAPTED, played[UNADAPTED])
         for name, p in beside.items():
             played[name] = baselines.aligned(native, windows, p)
         Fold(self.subject, self.settings.seed, played).save(out)
 
-    def _baselines(self, folder: Path, bundle: Bundle, windows: Windows) -> dict[str, Float32]:
+    def _bundle(self, folder: Path, work: Path) -> Bundle:
+        if self.bundle is not None:
+            return Bundle.load(folder / self.bundle)
         if self.training is None:
-            return baselines.of_bundle(bundle, windows)
-        keys = [view.key for view in bundle.views if view.is_vector]
-        return baselines.of_windows(self.training.windows(folder), windows, keys, len(bundle.classes))
+            raise ValueError("a fold needs a bundle, or what to train one from")
+        return self.training.make(folder, work / self.training.recipe.name)
+
+    def _of_features(self, folder: Path, windows: Windows) -> dict[str, Played]:
+        """Without samples there is nothing for a bundle's views to read: the model itself is asked."""
+        if self.training is None:
+            raise ValueError(f"{self.people.dataset} publishes features: a bundle reads recordings")
+        t = self.training
+        learned, _ = trained.learn(t.windows(folder), t.recipe, t.method, t.params, t.seed)
+        ways = {ADAPTED: self.method, UNADAPTED: None} if self.method is not None else {UNADAPTED: None}
+        return {name: windows_on(learned, windows, how, self.settings) for name, how in ways.items()}
+
+    def _baselines(self, folder: Path, windows: Windows) -> dict[str, Float32]:
+        if self.training is None:
+            return baselines.of_bundle(self._bundle(folder, folder), windows)
+        recipe = self.training.recipe
+        keys = [view.key for view in recipe.views if view.is_vector]
+        return baselines.of_windows(self.training.windows(folder), windows, keys, len(recipe.classes))

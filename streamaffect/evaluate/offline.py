@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,8 @@ from streamaffect.bundle.build import Windows, normalise_in_order
 from streamaffect.bundle.bundle import WEIGHTS, Bundle, SourceMemory
 from streamaffect.evaluate.played import Played, Truth
 from streamaffect.features.extract import Extractor, specs_of
+from streamaffect.features.normalise import Prior
+from streamaffect.features.views import View
 from streamaffect.signals import Float32, Float64, Recording
 
 MANY_TRIALS = 8  # from so many on trials are dealt out whole, else cut in two
@@ -48,32 +52,46 @@ def parts(trial: npt.NDArray[np.str_], t_end_s: Float64, context_s: float, seed:
     return adapt, score
 
 
-def transductive(bundle: Bundle, windows: Windows, method: str | None, params: Mapping[str, Any], seed: int) -> Played:
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What was learned of the source people: the model, the priors of its views, and what adaptation trains on."""
+
+    model: methods.Model
+    views: tuple[View, ...]
+    priors: Mapping[str, Prior]
+    memory: Callable[[], SourceMemory]
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> Self:
+        return cls(methods.load(bundle.path / WEIGHTS), bundle.views, bundle.priors, partial(SourceMemory.load, bundle))
+
+
+def transductive(learned: Learned, windows: Windows, method: str | None, params: Mapping[str, Any], seed: int) -> Played:
     """Normalised by, adapted on and scored on all of the person's windows."""
     every = np.ones(len(windows), np.bool_)
-    x = normalise_in_order(windows, np.arange(len(windows)), bundle.priors, whole=True)
-    return _predicted(bundle, windows, x, every, every, method, params, seed)
+    x = normalise_in_order(windows, np.arange(len(windows)), learned.priors, whole=True)
+    return _predicted(learned, windows, x, every, every, method, params, seed)
 
 
-def split(bundle: Bundle, windows: Windows, method: str | None, params: Mapping[str, Any], seed: int) -> Played:
+def split(learned: Learned, windows: Windows, method: str | None, params: Mapping[str, Any], seed: int) -> Played:
     """Normalised by and adapted on one part of the person's windows, scored on the other.
 
     Raises:
         ValueError: one of the parts is empty.
     """
-    adapt, score = parts(windows.trial, windows.t_end_s, max(view.seconds for view in bundle.views), seed)
+    adapt, score = parts(windows.trial, windows.t_end_s, max(view.seconds for view in learned.views), seed)
     if not (adapt.any() and score.any()):
         raise ValueError(f"{windows.subject[0]}: {TOO_FEW}")
-    extractor = Extractor(bundle.views, bundle.priors)
+    extractor = Extractor(learned.views, learned.priors)
     for key, normaliser in extractor.normalisers.items():
         for row in windows.plain[key][adapt]:
             normaliser.update(row)
     x = {key: extractor.normalise(key, plain) for key, plain in windows.plain.items()}
-    return _predicted(bundle, windows, x, adapt, score, method, params, seed)
+    return _predicted(learned, windows, x, adapt, score, method, params, seed)
 
 
 def _predicted(
-    bundle: Bundle,
+    learned: Learned,
     windows: Windows,
     x: Mapping[str, Float32],
     adapt: Rows,
@@ -82,12 +100,12 @@ def _predicted(
     params: Mapping[str, Any],
     seed: int,
 ) -> Played:
-    model = methods.load(bundle.path / WEIGHTS)
+    model = learned.model
     if method is not None:
         target = methods.UnlabelledSet(x={key: value[adapt] for key, value in x.items()})
         # The views are normalised before.
         learner = methods.get(method, **{"normalise": None, **params})
-        model = learner.adapt(model, SourceMemory.load(bundle).known(), target, seed=seed, device="cpu")
+        model = learner.adapt(model, learned.memory().known(), target, seed=seed, device="cpu")
     n = len(windows)
     return Played(
         subject=str(windows.subject[0]),

@@ -14,10 +14,12 @@ import numpy as np
 from streamaffect import datasets
 from streamaffect.bundle.build import Recipe, Windows, gather
 from streamaffect.bundle.bundle import LABEL
+from streamaffect.datasets.registry import kind_of
 from streamaffect.errors import UsageError
 from streamaffect.evaluate.labels import ClassMap
+from streamaffect.evaluate.tables import trials_of, windows_of
 from streamaffect.features.extract import specs_of
-from streamaffect.signals import Recording
+from streamaffect.signals import FeatureTable, Recording
 
 _LEFT_OUT = "left_out"
 
@@ -44,16 +46,27 @@ class People:
             found = replace(found, subjects=tuple(datasets.open(dataset, root, s).subjects[0] for s in chosen.split(",")))
         if not where:
             return cls(dataset, found.root, found.subjects)
-        likes = tuple(r.subject for r in found if all(_is(r.meta.get(key), value) for key, value in where.items()))
+        everybody = cls(dataset, found.root, found.subjects)
+        likes = tuple(r.subject for r in everybody if all(_is(r.meta.get(key), value) for key, value in where.items()))
         if not likes:
             asked = ", ".join(f"{key}={value}" for key, value in where.items())
-            first = next(iter(found)).meta
-            raise UsageError(f"{dataset}: nobody has {asked}: the first one has {dict(first)}")
+            raise UsageError(f"{dataset}: nobody has {asked}: the first one has {dict(next(iter(everybody)).meta)}")
         return cls(dataset, found.root, likes)
 
+    @property
+    def publishes_features(self) -> bool:
+        """Whether these are tables, not recordings."""
+        return kind_of(datasets.get(self.dataset)) == "features"
+
     def load(self, subject: str) -> Recording:
-        recording = next(iter(datasets.open(self.dataset, self.root, subject)))
+        """The recording; of a table the trials alone."""
+        found = datasets.open(self.dataset, self.root, subject)
+        recording = trials_of(next(found.tables())) if self.publishes_features else next(iter(found))
         return recording if self.classes is None else self.classes.apply(recording)
+
+    def table(self, subject: str) -> FeatureTable:
+        """Of those who publish features, with labels as they are."""
+        return next(datasets.open(self.dataset, self.root, subject).tables())
 
     def __iter__(self) -> Iterator[Recording]:
         return (self.load(subject) for subject in self.subjects)
@@ -98,14 +111,19 @@ class Gather:
         return f"windows-{self.people.dataset}-{quote(self.subject, safe='')}.npz"
 
     def do(self, folder: Path, out: Path) -> None:  # noqa: ARG002 - a piece's signature
-        recording = self.people.load(self.subject)
         try:
-            specs_of(recording, self.recipe.views)
-            windows = gather([recording], self.recipe)
+            windows = self._windows()
         except ValueError as error:
             _save(out, {_LEFT_OUT: np.asarray(str(error))})
         else:
             _save(out, _arrays(windows))
+
+    def _windows(self) -> Windows:
+        if self.people.publishes_features:
+            return windows_of(self.people.table(self.subject), self.recipe, self.people.classes)
+        recording = self.people.load(self.subject)
+        specs_of(recording, self.recipe.views)
+        return gather([recording], self.recipe)
 
 
 def load(file: Path) -> Windows | str:

@@ -112,6 +112,8 @@ def bundle(
         UsageError: ``classes`` names one that the bundle has not.
         StreamAffectError: no recording has trustworthy windows.
     """
+    if who.publishes_features:
+        raise UsageError(f"data set {who.dataset!r} publishes features: a bundle reads recordings, loso and transfer take both")
     model = Bundle.load(path)
     recipe, mapped = recipe_of(model), ClassMap.of(model, classes)
     who = who.labelled(mapped, recipe.target)
@@ -179,7 +181,8 @@ def transfer(
     tested, untold = _tested(seen, settings, recipe)
     files = tuple(Gather(source, recipe, name).file for name in known)
     makers = [Train(Training(recipe, method, settings.params, seed, _provenance(classes), files)) for seed in range(seeds)]
-    desk.finish("training", makers, folder)
+    if not who.publishes_features:
+        desk.finish("training", makers, folder)
     work = []
     for seed, maker in enumerate(makers):
         on = partial(OnPerson, who, method=_adapts(method), settings=replace(settings, seed=seed))
@@ -191,6 +194,8 @@ def transfer(
 
 
 def _common(who: People, settings: Settings, recipe: Recipe) -> dict[str, Any]:
+    if who.publishes_features and settings.protocol == "online":
+        raise UsageError(f"data set {who.dataset!r} publishes features, nothing to play: take transductive or split")
     views = [view.layout for view in recipe.views]
     plain = {name: getattr(recipe, name) for name in ("name", "hop_s", "orders", "target")}
     classes = [entry.model_dump() for entry in recipe.classes]

@@ -1,59 +1,19 @@
-"""Physical units: what the streams say, and what the pipeline reckons in."""
+"""What a stream's unit means to the pipeline, or an error that says what to pass."""
 
 from __future__ import annotations
 
+from streamaffect import units
 from streamaffect.errors import SourceError
 from streamaffect.signals import Modality
+from streamaffect.units import CANONICAL
 
-CANONICAL: dict[Modality, str] = {
-    Modality.ECG: "uV",
-    Modality.EEG: "uV",
-    Modality.EMG: "uV",
-    Modality.EDA: "uS",
-    Modality.TEMP: "degC",
-    Modality.ACC: "g",
-    Modality.PPG: "au",
-    Modality.RESP: "au",
-}
-# canonical unit -> its spellings and those of its multiples, in lower case, with the factor to it
-_FACTORS: dict[str, dict[str, float]] = {
-    "uV": {
-        **dict.fromkeys(("uv", "µv", "μv", "microvolt", "microvolts"), 1.0),
-        **dict.fromkeys(("mv", "millivolt", "millivolts"), 1e3),
-        **dict.fromkeys(("v", "volt", "volts"), 1e6),
-        **dict.fromkeys(("nv", "nanovolt", "nanovolts"), 1e-3),
-    },
-    "uS": {
-        **dict.fromkeys(("us", "µs", "μs", "microsiemens"), 1.0),
-        **dict.fromkeys(("ms", "millisiemens"), 1e3),
-        **dict.fromkeys(("s", "siemens"), 1e6),
-        **dict.fromkeys(("ns", "nanosiemens"), 1e-3),
-    },
-    "degC": dict.fromkeys(("degc", "°c", "c", "celsius", "degree celsius", "degrees celsius"), 1.0),
-    "g": {
-        "g": 1.0,
-        "mg": 1e-3,
-        "1/64g": 1 / 64,  # the Empatica E4's own
-        **dict.fromkeys(("m/s^2", "m/s2", "m/s²"), 1 / 9.80665),
-    },
-    "au": {},
-}
+__all__ = ["CANONICAL", "factor"]
 
 
 def factor(modality: Modality, unit: str, stream: str) -> float:
-    """What to multiply by to get the modality's canonical unit.
-
-    A stream without a unit is taken to be in the canonical one already; light and breath have no unit to convert.
-    Raises SourceError for a unit that is not known.
-    """
-    canonical = CANONICAL[modality]
-    spellings = _FACTORS[canonical]
-    if not unit.strip() or not spellings:
-        return 1.0
-    try:
-        return spellings[unit.strip().lower()]
-    except KeyError:
-        known = ", ".join(spellings)
-        raise SourceError(
-            f"stream {stream!r} is in {unit!r}, which is no unit of {modality}: pass --unit with one of {known}"
-        ) from None
+    """:func:`streamaffect.units.factor`. Raises SourceError for a unit that is not known."""
+    found = units.factor(modality, unit)
+    if found is None:
+        known = ", ".join(units.spellings(modality))
+        raise SourceError(f"stream {stream!r} is in {unit!r}, which is no unit of {modality}: pass --unit with one of {known}")
+    return found

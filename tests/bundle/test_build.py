@@ -17,17 +17,17 @@ from streamaffect.features.normalise import Normaliser, Prior
 from streamaffect.features.views import View
 from streamaffect.signals import Float32, Modality, Recording, Signal, StreamSpec, Trial, Window
 
-TEMP = StreamSpec("temp", Modality.TEMP, ("TEMP",), 4.0, "degC")  # is neither filtered nor judged
+TEMP = StreamSpec("temp", Modality.TEMP, ("TEMP",), 4.0, "degC")  # is not filtered
 
 
 def _ends(window: Window) -> Float32:
-    return window.raw[0, [0, -1]]
+    return (window.raw[0, [0, -1]] - 20) * 256
 
 
 def numbered(seconds: float, trials: tuple[Trial, ...], start_s: float = 0.0) -> Recording:
-    """A recording whose samples are their own numbers."""
+    """A recording whose samples are their own numbers, in 256ths of a degree above 20: skin may have them."""
     n = round(seconds * 4)
-    return Recording("made-up", "p", (Signal(TEMP, np.arange(n, dtype=np.float32)[None], start_s),), trials)
+    return Recording("made-up", "p", (Signal(TEMP, 20 + np.arange(n, dtype=np.float32)[None] / 256, start_s),), trials)
 
 
 def numbering(seconds: float, hop_s: float) -> build.Recipe:

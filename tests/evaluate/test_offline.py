@@ -14,7 +14,7 @@ from streamaffect.bundle.build import Windows, gather
 from streamaffect.bundle.bundle import Bundle
 from streamaffect.evaluate.baselines import aligned
 from streamaffect.evaluate.bundle_on import Settings, bundle_on, recipe_of, windows_on
-from streamaffect.evaluate.offline import parts
+from streamaffect.evaluate.offline import Learned, parts
 from streamaffect.evaluate.played import Truth
 from streamaffect.signals import Recording
 
@@ -61,22 +61,22 @@ def test_many_trials_are_dealt_whole_few_are_cut() -> None:
 @pytest.mark.parametrize("protocol", ["transductive", "split"])
 def test_garbage_labels_change_no_prediction(shipped: Bundle, windows: Windows, protocol: str) -> None:
     asked = Settings(protocol, {**shipped.manifest.params, "adapt_epochs": 1})
-    honest = windows_on(shipped, windows, "dynamic", asked)
+    honest = windows_on(Learned.of(shipped), windows, "dynamic", asked)
     garbage = np.where(windows.y >= 0, np.random.default_rng(0).integers(0, 2, len(windows)), -1)
-    misled = windows_on(shipped, replace(windows, y=garbage), "dynamic", asked)
+    misled = windows_on(Learned.of(shipped), replace(windows, y=garbage), "dynamic", asked)
     assert np.array_equal(honest.probabilities, misled.probabilities)
     assert not np.array_equal(honest.y, misled.y)
-    assert not np.array_equal(honest.probabilities, windows_on(shipped, windows, None, asked).probabilities)
+    assert not np.array_equal(honest.probabilities, windows_on(Learned.of(shipped), windows, None, asked).probabilities)
 
 
 def test_split_knows_nothing_of_the_windows_that_it_scores(shipped: Bundle, windows: Windows) -> None:
     """Another end of the recording changes what is said of it, but not what is said of any other scored window."""
     asked = Settings("split", {})
-    honest = windows_on(shipped, windows, None, asked)
+    honest = windows_on(Learned.of(shipped), windows, None, asked)
     last = np.flatnonzero(honest.scored)[-1]
     changed = {key: value.copy() for key, value in windows.plain.items()}
     changed["ecg.hrv"][last] += 9
-    other = windows_on(shipped, replace(windows, plain=changed), None, asked)
+    other = windows_on(Learned.of(shipped), replace(windows, plain=changed), None, asked)
     rest = np.arange(len(windows)) != last
     assert np.array_equal(other.probabilities[rest], honest.probabilities[rest])
     assert not np.array_equal(other.probabilities[last], honest.probabilities[last])
@@ -84,7 +84,7 @@ def test_split_knows_nothing_of_the_windows_that_it_scores(shipped: Bundle, wind
 
 def test_too_little_to_split_is_said(shipped: Bundle, windows: Windows) -> None:
     with pytest.raises(ValueError, match="person-3: too few windows to split"):
-        windows_on(shipped, windows.take(np.arange(1)), None, Settings("split"))
+        windows_on(Learned.of(shipped), windows.take(np.arange(1)), None, Settings("split"))
 
 
 def test_windows_that_were_not_trusted_are_there_as_silent(shipped: Bundle, recording: Recording) -> None:
