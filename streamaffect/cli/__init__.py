@@ -22,7 +22,12 @@ from streamaffect.errors import StreamAffectError, UsageError
 if TYPE_CHECKING:
     import argparse
 
-VERBS = ("run", "replay", "train", "adapt", "bench", "models", "datasets", "streams", "devices", "doctor", "schema", "config")
+# fmt: off
+VERBS = (
+    "run", "replay", "train", "evaluate", "adapt", "bench", "models", "datasets", "streams", "devices",
+    "doctor", "schema", "config",
+)
+# fmt: on
 # What is imported only where it is used -> the extra that brings it.
 EXTRAS = (
     {"onnxruntime": "cpu"}

@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from streamaffect.cli.output import print_json
 from streamaffect.cli.parsing import add_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from streamaffect.runtime.job import Job
 
 ABOUT = "repeat an adaptation from its job folder"
@@ -35,8 +36,9 @@ def call(args: argparse.Namespace) -> int:
 
     job = _job(args.job, args.out)
     try:
-        with contextlib.redirect_stdout(_Progress(as_json=args.json)):
-            result = worker.run(job)
+        shown = _Progress(sys.stderr if args.json else sys.stdout)
+        with contextlib.redirect_stdout(io.StringIO()):  # what comes by there is a library talking
+            result = worker.run(job, shown.tell)
     except StreamAffectError:
         raise
     except ValueError as error:  # of a method: parameters, or windows that do not fit its model
@@ -72,18 +74,15 @@ def _job(folder: Path, out: Path | None) -> Job:
     return Job(out)
 
 
-class _Progress(io.TextIOBase):
-    """The worker's lines of JSON, to standard error where standard output is for JSON: a line that moves on a terminal, a
-    line for each tenth otherwise."""
+class _Progress:
+    """To standard error where standard output is for JSON: a line that moves on a terminal, a line for each tenth otherwise."""
 
-    def __init__(self, *, as_json: bool) -> None:
-        self._out, self._tenth = sys.stderr if as_json else sys.stdout, -1
+    def __init__(self, out: TextIO) -> None:
+        self._out, self._tenth = out, -1
 
-    def write(self, text: str) -> int:
-        if text.startswith("{"):  # the protocol; what else comes by here is a library talking
-            news = json.loads(text)
-            self._show(news["progress"], " ".join(f"{name}={value:.4g}" for name, value in news["terms"].items()))
-        return len(text)
+    def tell(self, share: float, terms: Mapping[str, float]) -> None:
+        """The share that is done, and the loss terms of the last step."""
+        self._show(share, " ".join(f"{name}={value:.4g}" for name, value in terms.items()))
 
     def _show(self, share: float, terms: str) -> None:
         if self._out.isatty():

@@ -23,11 +23,12 @@ from streamaffect.publish.address import BrokerUrl, TlsFiles
 from streamaffect.publish.broker import EmbeddedBroker
 from streamaffect.publish.mqtt import Publisher
 from streamaffect.publish.settings import PublisherSettings
+from streamaffect.runtime.adaptation import AdaptationSettings
 from streamaffect.runtime.engine import Engine
 from streamaffect.runtime.river import River
 from streamaffect.runtime.session import Observer, Session
 from streamaffect.runtime.trigger import Schedule
-from streamaffect.runtime.workshop import AdaptationSettings, Workshop
+from streamaffect.runtime.workshop import Workshop
 from streamaffect.signals import Modality
 from streamaffect.sources import devices, lsl
 from streamaffect.sources.devices import DeviceProfile

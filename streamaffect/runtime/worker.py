@@ -28,8 +28,8 @@ _PROBES = 16
 log = logging.getLogger("streamaffect.worker")
 
 
-def run(job: Job) -> Result:
-    """Adapt as the job says; leaves candidate, probes and result in its folder.
+def run(job: Job, tell: methods.Progress | None = None) -> Result:
+    """Adapt as the job says; leaves candidate and probes in its folder. ``tell`` hears of the progress.
 
     Raises:
         StreamAffectError, ValueError: bad order, bundle or coreset.
@@ -41,7 +41,8 @@ def run(job: Job) -> Result:
 
     def progress(share: float, terms: Mapping[str, float]) -> None:
         last.update(terms)
-        print(json.dumps({"progress": round(share, 3), "terms": dict(terms)}), flush=True)  # noqa: T201 - the protocol
+        if tell is not None:
+            tell(share, terms)
 
     begin = time.perf_counter()
     # The views are normalised already, by the river.
@@ -98,6 +99,10 @@ def _ship(job: Job, bundle: Bundle, model: methods.Model) -> None:
     write(job.candidate, type(bundle.manifest).model_validate({**bundle.manifest.model_dump(), **changes}), fill)
 
 
+def _print(share: float, terms: Mapping[str, float]) -> None:
+    print(json.dumps({"progress": round(share, 3), "terms": dict(terms)}), flush=True)  # noqa: T201 - the protocol
+
+
 def _die_with_parent() -> None:
     """The parent holds the other end of our standard input: it closes when the parent is gone, killed ones included."""
     while os.read(0, 1):  # not sys.stdin: its lock would abort the interpreter's shutdown
@@ -112,7 +117,7 @@ def main(arguments: list[str]) -> int:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     logging.basicConfig(filename=job.path / LOG, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        result = run(job)
+        result = run(job, _print)
     except Exception as error:
         # Whatever it was, the river must be told: the log keeps the traceback.
         log.exception("failed")
