@@ -8,16 +8,24 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Protocol
 
+from streamaffect.datasets.amigos import AMIGOS
+from streamaffect.datasets.dmer import DMER
+from streamaffect.datasets.dreamer import DREAMER
 from streamaffect.datasets.edf import BDF, EDF
 from streamaffect.datasets.eegmat import EEGMAT
 from streamaffect.datasets.eegmat_edf import EEGMAT_EDF
 from streamaffect.datasets.empatica import EMPATICA, Empatica
+from streamaffect.datasets.faced import FACED, FACED_DE
 from streamaffect.datasets.feature_sets import AMANDA
 from streamaffect.datasets.files import FileDataset
 from streamaffect.datasets.npz import NpzDataset, load_arrays
 from streamaffect.datasets.saved import SAVED
+from streamaffect.datasets.seed import SEED, SEED_IV
+from streamaffect.datasets.seed_features import SEED_TABLES
+from streamaffect.datasets.seed_v import SEED_V
 from streamaffect.datasets.simulated import SIMULATED
 from streamaffect.datasets.table import CSV, PARQUET, TableDataset
+from streamaffect.datasets.wesad import WESAD
 from streamaffect.datasets.wrist import INDUCED_STRESS, STRESS_PREDICT, WESAD_WRIST
 from streamaffect.datasets.xdf import XDF
 from streamaffect.errors import DatasetError, UsageError
@@ -30,7 +38,8 @@ class Dataset(Protocol):
     """What a reader is; plug-ins name an instance in the entry-point group ``streamaffect.datasets``.
 
     A property ``kind`` says what it yields, "recordings" or "features" (see :func:`kind_of`); without one, recordings.
-    Optional, too: ``about``, a line for lists; ``recognises(folder)``, whether the folder's files look like this set's.
+    Optional, too: ``about``, a line for lists; ``recognises(folder)``, whether the folder's files look like this set's;
+    ``where``, the page where the set is to be had.
     """
 
     @property
@@ -45,9 +54,11 @@ class Dataset(Protocol):
 
 # Layouts are told apart by their keys; the first that fits wins.
 NPZ_LAYOUTS: tuple[NpzDataset, ...] = (EEGMAT, WESAD_WRIST, INDUCED_STRESS, STRESS_PREDICT, SAVED)
+# In the files that their publishers hand out.
+PUBLISHED: tuple[Dataset, ...] = (*WESAD, *DREAMER, *AMIGOS, SEED, SEED_IV, SEED_V, *SEED_TABLES, FACED, FACED_DE, DMER)
 # Read by their suffix, whoever made them.
 FORMATS: tuple[FileDataset | TableDataset | Empatica, ...] = (EMPATICA, EDF, BDF, XDF, PARQUET, CSV)
-_ALL: tuple[Dataset, ...] = (*NPZ_LAYOUTS, SIMULATED, EEGMAT_EDF, AMANDA, *FORMATS)
+_ALL: tuple[Dataset, ...] = (*NPZ_LAYOUTS, SIMULATED, EEGMAT_EDF, AMANDA, *PUBLISHED, *FORMATS)
 BUILT_IN = {dataset.name: dataset for dataset in _ALL}
 
 

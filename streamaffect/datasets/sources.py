@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import NamedTuple
 
+from streamaffect.datasets.agreements import AGREEMENTS
+
 
 class Provenance(NamedTuple):
     licence: str
@@ -39,6 +41,7 @@ PROVENANCE = MappingProxyType(
         "simulated": Provenance(
             "made by streamaffect, free of rights", "no person: a simulation by streamaffect (after McSharry et al. 2003)"
         ),
+        **{name: Provenance(agreement.licence, agreement.citation) for name, agreement in AGREEMENTS.items()},
     }
 )
 UNKNOWN = Provenance("not stated", "not stated")

@@ -125,5 +125,5 @@ def test_folder_without_recordings_is_refused(tmp_path: Path) -> None:
 
 
 def test_unknown_data_set_lists_the_names() -> None:
-    with pytest.raises(UsageError, match=r"unknown data set 'seed'.*eegmat.*simulated"):
-        datasets.open("seed", ".")
+    with pytest.raises(UsageError, match=r"unknown data set 'seed_ix'.*eegmat.*simulated"):
+        datasets.open("seed_ix", ".")
