@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from streamaffect.bundle.build import Recipe, Windows
     from streamaffect.bundle.bundle import Bundle
+    from streamaffect.evaluate.labels import ClassMap
     from streamaffect.evaluate.loso import Fold
+    from streamaffect.evaluate.people import People
     from streamaffect.features.views import View
     from streamaffect.signals import Recording
 
@@ -41,6 +43,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="what to learn: the trials' label (default), or a distribution that they carry, such as panas in wesad_wrist",
     )
+    about = "labels to tell apart (a,b,c), or classes and their labels (stress=stress,rest=baseline+amusement)"
+    parser.add_argument("--classes", metavar="A,B,..", help=about)
     parser.add_argument("--seconds", type=float, metavar="S", help="context of the eeg view (default: 10)")
     parser.add_argument("--hop", type=float, metavar="S", help="seconds between decisions (default: 5, 2 for eeg alone)")
     parser.add_argument("--param", action="append", default=[], metavar="KEY=VALUE", help="parameter of the method")
@@ -54,7 +58,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from streamaffect import datasets, methods
+    from streamaffect import methods
     from streamaffect.bundle.build import classes_of, fit_priors, gather, remember, spare_guards, training_set
     from streamaffect.bundle.bundle import DataEntry
     from streamaffect.datasets.sources import PROVENANCE, UNKNOWN
@@ -72,15 +76,17 @@ def call(args: argparse.Namespace) -> int:
         method = methods.get(args.method, **params)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    recordings = datasets.open(args.dataset, args.root)
+    who, told = _people(args)
     try:
-        classes = _classes(places, classes_of(recordings, args.target))
-        recipe = _recipe(args, modalities, next(iter(recordings)), classes, reads=getattr(method, "reads", "any"))
-        windows = gather(_usable(recordings, recipe), recipe)
+        names = list(told.classes) if told is not None else classes_of(who, args.target)
+        classes = _classes(places, names)
+        recipe = _recipe(args, modalities, next(iter(who)), classes, reads=getattr(method, "reads", "any"))
+        windows = gather(_usable(who, recipe), recipe)
         _say(windows, recipe)
         folds: list[Fold] = []
         if not args.no_loso:
-            folds = loso(windows, recipe, args.method, params, seed=args.seed, processes=args.processes, progress=_show)
+            settings: dict[str, Any] = {"seed": args.seed, "processes": args.processes, "progress": _show}
+            folds = loso(who, windows, recipe, args.method, params, **settings)
         priors = fit_priors(windows, recipe)
         taught, guards = spare_guards(training_set(windows, priors, recipe, args.seed), method, args.seed)
         model = method.fit_source(taught, seed=args.seed)
@@ -95,13 +101,30 @@ def call(args: argparse.Namespace) -> int:
     data = [DataEntry(name=args.dataset, subjects=people, **PROVENANCE.get(args.dataset, UNKNOWN)._asdict())]
     command = _command(args)
     text = card(recipe, args.method, data, figures, folds, command) if folds else f"# {recipe.name}\n\nNot evaluated.\n"
-    provenance = {"command": command, "seed": args.seed}
+    provenance = {"command": command, "seed": args.seed, **({} if told is None else {"classes": told.provenance()})}
     about: dict[str, Any] = {"params": params, "data": data, "figures": figures, "card": text, "provenance": provenance}
     bundle = _write(args.out, recipe, model, priors, memory, about)
     if folds:
         print(_figures(text))
     print(f"{args.out}: {bundle.name}, sha256 {bundle.sha256[:12]}")
     return 0
+
+
+def _people(args: argparse.Namespace) -> tuple[People, ClassMap | None]:
+    """Those to learn from, with classes for labels, and the classes where they are told."""
+    from streamaffect.bundle.bundle import LABEL
+    from streamaffect.errors import UsageError
+    from streamaffect.evaluate.labels import ClassMap, check
+    from streamaffect.evaluate.people import People
+
+    everybody = People.of(args.dataset, args.root)
+    if args.classes is None:
+        return everybody, None
+    if args.target != LABEL:
+        raise UsageError(f"--classes maps labels: there are none to map with --target {args.target}")
+    told = ClassMap.parse(args.classes)
+    check(told, everybody, args.target, args.dataset)
+    return everybody.labelled(told, args.target), told
 
 
 def _check_out(out: Path, *, force: bool) -> None:
@@ -270,6 +293,7 @@ def _command(args: argparse.Namespace) -> str:
     modalities = ",".join(_modalities(args.modality))
     parts = [f"streamaffect train {args.dataset}{root} --modality {modalities} --method {args.method}"]
     parts += [f"--target {args.target}"] if args.target != "label" else []
+    parts += [f"--classes {args.classes}"] if args.classes else []
     for flag, values in (("param", args.param), ("prior", args.prior), ("valence-arousal", args.valence_arousal)):
         parts += [f"--{flag} {value}" for value in values]
     parts += [f"--{name} {value:g}" for name in ("hop", "seconds") if (value := getattr(args, name))]
@@ -286,6 +310,6 @@ def _say(windows: Windows, recipe: Recipe) -> None:
 
 def _show(fold: Fold) -> None:
     causal = "-" if fold.causal is None else f"{fold.causal:.3f}"
-    baseline = "z-scored LR" if fold.labels.ndim == 1 else f"mean report {fold.lr_source:.3f}, z-scored ridge"
+    baseline = "z-scored LR" if fold.labels.ndim == 1 else f"mean report {fold.lr_source:.3f}, nearest"
     figures = f"{baseline} {fold.lr_zscore:.3f}, source {fold.source:.3f}, adapted {fold.adapted:.3f}, causal {causal}"
     print(f"{fold.subject}: {figures}", flush=True)

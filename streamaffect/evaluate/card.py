@@ -15,15 +15,15 @@ _REGRESSIONS = (
 )
 _REGRESSIONS_OF_SHARES = (
     ("lr_source", "the mean report of the other people", "whole recording"),
-    ("lr_zscore", "ridge regression, each person z-scored", "whole recording"),
+    ("lr_zscore", "the mean report of the nearest windows, each person z-scored", "whole recording"),
 )
 _ROWS = (
     ("source", "this model, normalised per person", "whole recording"),
     ("adapted", "this model, adapted", "whole recording"),
     ("causal", "this model, as it streams", f"after {SETTLED_S:.0f} s"),
-    ("causal_rotated", "this model, as it streams, trials reversed", f"after {SETTLED_S:.0f} s, or half a trial"),
+    ("causal_rotated", "this model, as it streams, begun in another state", f"after {SETTLED_S:.0f} s, or half a trial"),
     ("causal_before", "this model, as it streams", f"after {ADAPT_AT_S:.0f} s"),
-    ("causal_adapted", "this model, adapted once on the way", f"after {ADAPT_AT_S:.0f} s"),
+    ("causal_adapted", "this model, adapted on the way", f"after {ADAPT_AT_S:.0f} s"),
 )
 
 

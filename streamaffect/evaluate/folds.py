@@ -12,9 +12,10 @@ from urllib.parse import quote
 import numpy as np
 
 from streamaffect.bundle.build import Recipe, Windows
-from streamaffect.bundle.bundle import Bundle
+from streamaffect.bundle.bundle import Bundle, SourceMemory
 from streamaffect.evaluate import baselines, people, trained
 from streamaffect.evaluate.bundle_on import Settings, bundle_on, windows_on
+from streamaffect.evaluate.offline import Learned
 from streamaffect.evaluate.online import rotated, turned_scored
 from streamaffect.evaluate.people import People
 from streamaffect.evaluate.played import Played
@@ -76,14 +77,19 @@ class Training:
     seed: int
     provenance: Mapping[str, Any]
     files: tuple[str, ...]
+    calibrated: bool = True
 
     def windows(self, folder: Path) -> Windows:
         found = [windows for file in self.files if isinstance(windows := people.load(folder / file), Windows)]
         return people.joined(found)
 
     def make(self, folder: Path, out: Path) -> Bundle:
+        learned, memory = self.learn(folder)
+        return trained.ship(out, learned, memory, self.recipe, self.params, self.provenance)
+
+    def learn(self, folder: Path) -> tuple[Learned, SourceMemory]:
         windows = self.windows(folder)
-        return trained.train(out, windows, self.recipe, self.method, self.params, self.seed, self.provenance)
+        return trained.learn(windows, self.recipe, self.method, self.params, self.seed, calibrated=self.calibrated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +150,7 @@ class OnPerson:
         """Without samples there is nothing for a bundle's views to read: the model itself is asked."""
         if self.training is None:
             raise ValueError(f"{self.people.dataset} publishes features: a bundle reads recordings")
-        t = self.training
-        learned, _ = trained.learn(t.windows(folder), t.recipe, t.method, t.params, t.seed)
+        learned, _ = self.training.learn(folder)
         ways = {ADAPTED: self.method, UNADAPTED: None} if self.method is not None else {UNADAPTED: None}
         return {name: windows_on(learned, windows, how, self.settings) for name, how in ways.items()}
 

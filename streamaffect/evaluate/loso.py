@@ -1,230 +1,191 @@
-"""Leave-one-subject-out: each person in turn is a stranger to model, priors and source memory alike.
+"""The figures of a card: leave-one-subject-out, each stranger under two protocols by one bundle that never met them.
 
-Labels of the stranger enter the final metric and nothing else.
+Labels of the stranger enter the final metric and nothing else. It is :mod:`streamaffect.evaluate.runs` for ``streamaffect
+train``: the same folds, plays and pieces of work.
 """
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
 
 from streamaffect import methods
-from streamaffect.bundle.build import (
-    Recipe,
-    Windows,
-    fit_priors,
-    normalise_in_order,
-    remember,
-    spare_guards,
-    training_set,
-)
-from streamaffect.features.normalise import Prior
+from streamaffect.bundle.build import Recipe, Windows
+from streamaffect.evaluate import baselines, folds, metrics, people
+from streamaffect.evaluate.bundle_on import Settings, bundle_on
+from streamaffect.evaluate.folds import Training
+from streamaffect.evaluate.online import rotated, turned_scored
+from streamaffect.evaluate.people import Gather, People
+from streamaffect.evaluate.played import Played
+from streamaffect.evaluate.runs import Desk, identity
 from streamaffect.methods.distributions import measures
-from streamaffect.runtime.trigger import two_states
 from streamaffect.signals import Float32
 
-Rows = npt.NDArray[np.int64]
 SETTLED_S = 60.0  # causal figures begin here
-ADAPT_AT_S = 120.0  # from here on the causal protocol adapts, once, as soon as the river's trigger would
+ADAPT_AT_S = 120.0  # those with adaptation on the way here
 
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """Balanced accuracy of one stranger, or agreement where labels are distributions (see :func:`agreement`); None where a
-    class has no window left to count."""
+    """Balanced accuracy of one stranger, or where labels are distributions the share that report and prediction have in
+    common (their intersection, 0..1), each trial counting the same; None where a class has no window left to count."""
 
     subject: str
     windows: int
     # Logistic regression on the vector views, standardised over the source people; of distributions: the source people's mean
     lr_source: float
-    # Logistic (of distributions: ridge) regression, each person standardised by all of their own windows
+    # Logistic regression, each person standardised by all of their own windows; of distributions: the nearest windows' mean
     lr_zscore: float
     source: float  # the model, normalised by all of the stranger's unlabelled windows
     adapted: float  # and adapted on them
-    causal: float | None  # the model, causally normalised, after SETTLED_S
-    causal_rotated: float | None  # the same with the trials in reverse order
+    causal: float | None  # the model as the engine plays it, after SETTLED_S
+    causal_rotated: float | None  # the same with the start rotated to another state
     causal_before: float | None  # after ADAPT_AT_S, not adapted
-    causal_adapted: float | None  # after ADAPT_AT_S, adapted once on what had flowed by
+    causal_adapted: float | None  # after ADAPT_AT_S, adapted on the way as it would be live
     probabilities: Float32  # (n, C) of `causal`, every labelled window: for the temperature
     labels: npt.NDArray[Any]  # (n,) classes or (n, C) distributions
 
 
 FIGURES = ("lr_source", "lr_zscore", "source", "adapted", "causal", "causal_rotated", "causal_before", "causal_adapted")
+_WHOLE, _ADAPTED, _CAUSAL, _ROTATED, _LIVE = "whole", "adapted", "causal", "rotated", "live"
 
 
-def balanced(y: Rows, said: Rows) -> float | None:
-    """Balanced accuracy over the classes in ``y``; None with fewer than two."""
-    classes = np.unique(y)
-    return float(np.mean([np.mean(said[y == c] == c) for c in classes])) if classes.size > 1 else None
+@dataclass(frozen=True, slots=True)
+class _Stranger:
+    """The piece of work that makes one fold's plays."""
+
+    who: People
+    subject: str
+    method: str
+    training: Training
+
+    @property
+    def file(self) -> str:
+        return f"fold-{quote(self.subject, safe='')}.npz"
+
+    def do(self, folder: Path, out: Path) -> None:
+        recipe, training = self.training.recipe, self.training
+        own = people.load(folder / Gather(self.who, recipe, self.subject).file)
+        if isinstance(own, str):
+            raise ValueError(own)  # noqa: TRY004 - the reason why there are none
+        keys = [view.key for view in recipe.views if view.is_vector]
+        with tempfile.TemporaryDirectory(prefix="streamaffect-loso-") as work:
+            bundle = training.make(folder, Path(work) / recipe.name)
+            plays = self._plays(partial(bundle_on, bundle), own)
+        for name, p in baselines.of_windows(training.windows(folder), own, keys, len(recipe.classes)).items():
+            plays[name] = baselines.aligned(plays[_WHOLE], own, p)
+        folds.Fold(self.subject, training.seed, plays).save(out)
+
+    def _plays(self, on: Callable[..., Played], own: Windows) -> dict[str, Played]:
+        recording = self.who.load(self.subject)
+        whole, live = (
+            Settings(protocol, self.training.params, self.training.seed, after_s=SETTLED_S)
+            for protocol in ("transductive", "online")
+        )
+        plays = {
+            _WHOLE: on(recording, None, whole, own),
+            _ADAPTED: on(recording, self.method, whole, own),
+            _CAUSAL: on(recording, None, live),
+            _LIVE: on(recording, self.method if self.method != "source" else None, live),
+        }
+        if (turned := rotated(recording)) is not None:
+            plays[_ROTATED] = turned_scored(on(turned, None, live), turned)
+        return plays
 
 
-def agreement(windows: Windows, rows: npt.NDArray[Any], probabilities: Float32) -> float | None:
-    """How well ``probabilities`` (m, C) tell the labels of ``rows`` (m of them): balanced accuracy; of distributions the share
-    that prediction and truth have in common (their intersection, 0..1), each trial counting the same."""
-    if windows.shares is None:
-        return balanced(windows.y[rows], probabilities.argmax(axis=1))
-    common = np.minimum(windows.shares[rows], probabilities).sum(axis=1)
-    trial = windows.trial[rows]
-    return float(np.mean([common[trial == name].mean() for name in np.unique(trial)])) if trial.size else None
+def fold(saved: folds.Fold) -> Fold:
+    """The figures of one stranger's plays."""
+    plays = saved.plays
+    causal = _after(plays[_CAUSAL], 0.0)
+    shares = causal.truth.shares is not None
+    first = {"lr_source": "mean_report", "lr_zscore": "knn"} if shares else {"lr_source": "source_only", "lr_zscore": "zscore"}
 
+    def score(name: str, after_s: float | None = None) -> float | None:
+        if name not in plays:
+            return None
+        played = plays[name] if after_s is None else _after(plays[name], after_s)
+        return metrics.of_person(played)["intersection" if shares else "balanced_accuracy"]
 
-def fold(windows: Windows, recipe: Recipe, method: str, params: Mapping[str, object], seed: int, subject: str) -> Fold:
-    """Leave ``subject`` out."""
-    source = windows.take(windows.subject != subject)
-    target = windows.take(windows.subject == subject)
-    priors = fit_priors(source, recipe)
-    learner = methods.get(method, **{"normalise": None, **params})  # the views are normalised before
-    # As the model that ships is made: with people kept for the guard.
-    taught, guards = spare_guards(training_set(source, priors, recipe, seed), learner, seed)
-    model = learner.fit_source(taught, seed=seed)
-    known = remember(source, priors, recipe, seed, guards).known()
-    every, labelled = np.arange(len(target)), target.y >= 0
-    whole = normalise_in_order(target, every, priors, whole=True)
-    adapted = learner.adapt(model, known, methods.UnlabelledSet(x=whole), seed=seed)
-    causal = normalise_in_order(target, every, priors)
-    late = labelled & (target.t_end_s > ADAPT_AT_S)
-    probabilities = model.predict_proba(causal)
-    live = probabilities.copy()
-    if (at := _trigger(target, probabilities)) is not None:
-        # Live, the windows that flowed by are normalised by what is known when adaptation starts.
-        so_far = normalise_in_order(target, every[: at + 1], priors, whole=True)
-        grown = learner.adapt(model, known, methods.UnlabelledSet(x=so_far), seed=seed)
-        live[at + 1 :] = grown.predict_proba(causal)[at + 1 :]
-    settled = labelled & (target.t_end_s > SETTLED_S)
     return Fold(
-        subject=subject,
-        windows=int(labelled.sum()),
-        **_regressions(source, target, recipe),
-        source=_score(model, whole, target, labelled) or 0.0,
-        adapted=_score(adapted, whole, target, labelled) or 0.0,
-        causal=agreement(target, settled, probabilities[settled]),
-        causal_rotated=_rotated(model, target, priors, recipe),
-        causal_before=agreement(target, late, probabilities[late]),
-        causal_adapted=agreement(target, late, live[late]),
-        probabilities=probabilities[labelled],
-        labels=target.labels(np.flatnonzero(labelled)),
+        subject=saved.subject,
+        windows=int(plays[_WHOLE].counted.sum()),
+        **{figure: score(name) or 0.0 for figure, name in first.items()},
+        source=score(_WHOLE) or 0.0,
+        adapted=score(_ADAPTED) or 0.0,
+        causal=score(_CAUSAL),
+        causal_rotated=score(_ROTATED),
+        causal_before=score(_CAUSAL, ADAPT_AT_S),
+        causal_adapted=score(_LIVE, ADAPT_AT_S),
+        probabilities=causal.probabilities[causal.counted],
+        labels=causal.y,
     )
 
 
-def _trigger(target: Windows, probabilities: Float32) -> int | None:
-    """The window after which the river would adapt: past ``ADAPT_AT_S``, two states seen by the model as it serves (where
-    classes exclude each other)."""
-    said = probabilities.argmax(axis=1)
-    for at in np.flatnonzero(target.t_end_s >= ADAPT_AT_S):
-        if at + 1 < len(target) and (target.shares is not None or two_states(said[: at + 1].tolist())):
-            return int(at)
-    return None
-
-
-def _score(model: methods.Model, x: Mapping[str, Float32], target: Windows, rows: npt.NDArray[np.bool_]) -> float | None:
-    if not rows.any():
-        return None
-    return agreement(target, rows, model.predict_proba({key: value[rows] for key, value in x.items()}))
-
-
-def _rotated(model: methods.Model, target: Windows, priors: Mapping[str, Prior], recipe: Recipe) -> float | None:
-    """Played with the trials in reverse order; as many windows left out at the start as ``SETTLED_S`` holds, but no more
-    than half of the first trial."""
-    trials = list(dict.fromkeys(target.trial[target.y >= 0]))
-    order = np.concatenate([np.flatnonzero((target.trial == name) & (target.y >= 0)) for name in reversed(trials)])
-    skip = int((SETTLED_S - recipe.context_s) / recipe.hop_s)
-    skip = max(0, min(skip, int((target.trial[order] == trials[-1]).sum()) // 2))
-    said = model.predict_proba(normalise_in_order(target, order, priors))
-    return agreement(target, order[skip:], said[skip:])
-
-
-def _regressions(source: Windows, target: Windows, recipe: Recipe) -> dict[str, float]:
-    """The two baselines that any method must beat."""
-    from sklearn.linear_model import LogisticRegression, Ridge
-
-    keys = [view.key for view in recipe.views if view.is_vector]
-    train, test = (np.concatenate([w.plain[key] for key in keys], axis=1).astype(np.float64) for w in (source, target))
-    centre, spread = train.mean(axis=0), train.std(axis=0) + 1e-9
-    figures: dict[str, float] = {}
-    if source.shares is not None:
-        known, asked = source.y >= 0, target.y >= 0
-        mean = source.shares[known].mean(axis=0, dtype=np.float64)
-        ridge = Ridge(alpha=known.sum()).fit(_each(train, source.subject)[known], source.shares[known])
-        said = np.maximum(ridge.predict(_each(test, target.subject)[asked]), 1e-6)
-        said /= said.sum(axis=1, keepdims=True)
-        for name, p in (("lr_source", np.tile(mean, (len(said), 1))), ("lr_zscore", said)):
-            figures[name] = agreement(target, asked, p) or 0.0
-        return figures
-    for name, a, b in (
-        ("lr_source", (train - centre) / spread, (test - centre) / spread),
-        ("lr_zscore", _each(train, source.subject), _each(test, target.subject)),
-    ):
-        regression = LogisticRegression(C=0.1, class_weight="balanced", max_iter=1000)
-        regression.fit(a[source.y >= 0], source.y[source.y >= 0])
-        figures[name] = balanced(target.y[target.y >= 0], regression.predict(b[target.y >= 0])) or 0.0
-    return figures
-
-
-def _each(x: npt.NDArray[np.float64], subject: npt.NDArray[np.str_]) -> npt.NDArray[np.float64]:
-    out = np.empty_like(x)
-    for name in np.unique(subject):
-        rows = x[subject == name]
-        out[subject == name] = (rows - rows.mean(axis=0)) / (rows.std(axis=0) + 1e-9)
-    return out
+def _after(played: Played, after_s: float) -> Played:
+    return replace(played, scored=played.t_end_s > after_s)
 
 
 def loso(
+    who: People,
     windows: Windows,
     recipe: Recipe,
     method: str,
-    params: Mapping[str, object],
+    params: Mapping[str, Any],
     *,
     seed: int = 0,
     processes: int = 2,
     progress: Callable[[Fold], None] | None = None,
+    out: Path | None = None,
 ) -> list[Fold]:
-    """All folds, in ``processes`` processes of one thread each; people with one class only are not tested on.
+    """All folds of ``windows``, those of ``who``, in ``processes`` processes of one thread each; people with one class only
+    are not tested on. What is finished is kept until all is (in ``out`` for good), so that a run that was killed goes on.
 
     Raises:
         ValueError: fewer than two people have windows of two classes.
     """
     kind = windows.y if windows.shares is None else windows.trial
-    subjects = [
-        str(name)
-        for name in np.unique(windows.subject)
-        if np.unique(kind[(windows.subject == name) & (windows.y >= 0)]).size > 1
-    ]
-    if len(subjects) < 2:
+    everybody = list(dict.fromkeys(windows.subject.tolist()))
+    known = {name: np.unique(kind[(windows.subject == name) & (windows.y >= 0)]).size for name in everybody}
+    tested = [name for name in everybody if known[name] > 1]
+    if len(tested) < 2:
         what = "classes" if windows.shares is None else "reports"
-        raise ValueError(f"leave-one-subject-out needs two people with two {what}, there are {len(subjects)}")
-    work = partial(fold, windows, recipe, method, dict(params), seed)
-    folds = []
-    spawn = multiprocessing.get_context("spawn")
-    with _one_thread(), ProcessPoolExecutor(processes, mp_context=spawn) as pool:
-        for done in pool.map(work, subjects):
-            folds.append(done)
-            if progress is not None:
-                progress(done)
-    return folds
+        raise ValueError(f"leave-one-subject-out needs two people with two {what}, there are {len(tested)}")
+    shown: set[str] = set()
+
+    def tell(*_: object) -> None:
+        for piece in pieces:
+            if progress is not None and piece.file not in shown and (folder / piece.file).exists():
+                shown.add(piece.file)
+                progress(fold(folds.Fold.load(folder / piece.file)))
+
+    desk = Desk(out, processes, tell)
+    settings = Settings("online", params, seed, after_s=SETTLED_S)
+    folder = desk.folder({"kind": "card", "method": method, **identity(who, settings, recipe)})
+    files = {name: Gather(who, recipe, name).file for name in everybody}
+    for name, file in files.items():
+        people.save(folder / file, windows.take(windows.subject == name))
+    pieces = [
+        _Stranger(who, name, method, Training(recipe, method, params, seed, {}, _others(files, name), calibrated=False))
+        for name in tested
+    ]
+    desk.finish("people", pieces, folder)
+    done = [fold(folds.Fold.load(folder / piece.file)) for piece in pieces]
+    if out is None:
+        shutil.rmtree(folder)
+    return done
 
 
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Children that start meanwhile compute on one thread: numerical libraries read these once, when they load."""
-    before = {variable: os.environ.get(variable) for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    os.environ.update(dict.fromkeys(before, "1"))
-    try:
-        yield
-    finally:
-        for variable, value in before.items():
-            if value is None:
-                del os.environ[variable]
-            else:
-                os.environ[variable] = value
+def _others(files: Mapping[str, str], subject: str) -> tuple[str, ...]:
+    return tuple(file for name, file in files.items() if name != subject)
 
 
 def summary(folds: list[Fold]) -> dict[str, float | int | dict[str, float]]:

@@ -116,7 +116,7 @@ class Gather:
         except ValueError as error:
             _save(out, {_LEFT_OUT: np.asarray(str(error))})
         else:
-            _save(out, _arrays(windows))
+            save(out, windows)
 
     def _windows(self) -> Windows:
         if self.people.publishes_features:
@@ -135,10 +135,11 @@ def load(file: Path) -> Windows | str:
         return Windows(plain, **{f.name: data[f.name] for f in fields(Windows) if f.name in data.files})
 
 
-def _arrays(windows: Windows) -> dict[str, Any]:
+def save(out: Path, windows: Windows) -> None:
+    """What :func:`load` reads."""
     columns = {f.name: getattr(windows, f.name) for f in fields(Windows) if f.name != "plain"}
     arrays = {key: value for key, value in columns.items() if value is not None}
-    return arrays | {f"plain.{key}": value for key, value in windows.plain.items()}
+    _save(out, arrays | {f"plain.{key}": value for key, value in windows.plain.items()})
 
 
 def _save(out: Path, arrays: Mapping[str, Any]) -> None:

@@ -117,7 +117,7 @@ def bundle(
     model = Bundle.load(path)
     recipe, mapped = recipe_of(model), ClassMap.of(model, classes)
     who = who.labelled(mapped, recipe.target)
-    folder = desk.folder({"kind": "bundle", "sha256": model.sha256, "method": method, **_common(who, settings, recipe)})
+    folder = desk.folder({"kind": "bundle", "sha256": model.sha256, "method": method, **identity(who, settings, recipe)})
     seen, left_out = _gathered(who, recipe, desk, folder)
     tested, untold = _tested(seen, settings, recipe)
     on = partial(OnPerson, who, method=method, settings=settings, bundle=path.resolve())
@@ -136,7 +136,7 @@ def loso(
     Raises:
         StreamAffectError: fewer than two people have two classes (of distributions: two reports).
     """
-    folder = desk.folder({"kind": "loso", "method": method, "seeds": seeds, **_common(who, settings, recipe)})
+    folder = desk.folder({"kind": "loso", "method": method, "seeds": seeds, **identity(who, settings, recipe)})
     seen, left_out = _gathered(who, recipe, desk, folder)
     tested, untold = _tested({name: windows for name, windows in seen.items() if _varied(windows)}, settings, recipe)
     what = "class" if recipe.target == LABEL else "report"
@@ -175,7 +175,7 @@ def transfer(
     if source.dataset == who.dataset and (both := sorted(set(source.subjects) & set(who.subjects))):
         raise UsageError(f"{both[0]} of {who.dataset} is on both sides: part them by --where and --target-where")
     what = {"kind": "transfer", "method": method, "seeds": seeds, "source": source.identity()}
-    folder = desk.folder({**what, **_common(who, settings, recipe)})
+    folder = desk.folder({**what, **identity(who, settings, recipe)})
     known, left_out = _gathered(source, recipe, desk, folder)
     seen, also_left_out = _gathered(who, recipe, desk, folder)
     tested, untold = _tested(seen, settings, recipe)
@@ -193,7 +193,8 @@ def transfer(
     return Evaluated("transfer", sets, recipe, classes, method, settings, seeds, done, windows, left_out)
 
 
-def _common(who: People, settings: Settings, recipe: Recipe) -> dict[str, Any]:
+def identity(who: People, settings: Settings, recipe: Recipe) -> dict[str, Any]:
+    """What tells an evaluation from another one by the same code. Raises UsageError for features to be played."""
     if who.publishes_features and settings.protocol == "online":
         raise UsageError(f"data set {who.dataset!r} publishes features, nothing to play: take transductive or split")
     views = [view.layout for view in recipe.views]

@@ -12,8 +12,10 @@ from streamaffect.bundle.bundle import Bundle, SourceMemory
 from streamaffect.evaluate.offline import Learned
 
 
-def learn(windows: Windows, recipe: Recipe, method: str, params: Mapping[str, Any], seed: int) -> tuple[Learned, SourceMemory]:
-    """Fit on ``windows``; the temperature is fitted on the people kept for the guard, whom the model has not seen.
+def learn(
+    windows: Windows, recipe: Recipe, method: str, params: Mapping[str, Any], seed: int, *, calibrated: bool = True
+) -> tuple[Learned, SourceMemory]:
+    """Fit on ``windows``; the temperature, where ``calibrated``, on the people kept for the guard, whom the model has not seen.
 
     Raises:
         ValueError: the windows carry no labels, or the method cannot learn from them.
@@ -23,7 +25,7 @@ def learn(windows: Windows, recipe: Recipe, method: str, params: Mapping[str, An
     taught, guards = spare_guards(training_set(windows, priors, recipe, seed), learner, seed)
     model = learner.fit_source(taught, seed=seed, device="cpu")
     memory = remember(windows, priors, recipe, seed, guards)
-    if memory.held_out.any():
+    if calibrated and memory.held_out.any():
         unseen = {key: value[memory.held_out] for key, value in memory.x.items()}
         # Of a model with temperature T0, what is fitted is T / T0.
         relative = methods.fit_temperature(model.predict_proba(unseen), memory.y[memory.held_out])
@@ -31,17 +33,15 @@ def learn(windows: Windows, recipe: Recipe, method: str, params: Mapping[str, An
     return Learned(model, recipe.views, priors, lambda: memory, recipe.smoothing_s), memory
 
 
-def train(
+def ship(
     path: Path,
-    windows: Windows,
+    learned: Learned,
+    memory: SourceMemory,
     recipe: Recipe,
-    method: str,
     params: Mapping[str, Any],
-    seed: int,
     provenance: Mapping[str, Any],
 ) -> Bundle:
-    """Write a bundle at ``path``, of what :func:`learn` learns."""
-    learned, memory = learn(windows, recipe, method, params, seed)
+    """Write what :func:`learn` learnt as a bundle at ``path``."""
     about: dict[str, Any] = {"params": {"normalise": None, **params}, "data": [], "figures": {}, "provenance": provenance}
     text = f"# {recipe.name}\n\nMade for one evaluation.\n"
     return build(path, recipe, learned.model, learned.priors, memory, **about, card=text)
