@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from streamaffect.runtime.river import entropy
 from streamaffect.runtime.trigger import SEEN, Drift, Schedule, Trigger
 
 
@@ -74,7 +75,7 @@ def test_drift_asks_but_never_within_the_gap():
 
 def test_drift_has_hysteresis():
     drift = Drift(n=12)
-    drift.rebase(np.stack([window(k).embedding for k in range(100)]), 0.5)
+    drift.rebase(np.stack([window(k).embedding for k in range(100)]), entropy(window(0).instant))
     flags = [drift.look(window(k)) for k in range(30)]
     assert not any(flags)
     assert any(drift.look(window(k, embedding=2.0)) for k in range(30, 60))
