@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ABOUT = "measure a model, or a way to make one, on people it never saw"
 PROTOCOLS = ("online", "transductive", "split")  # as streamaffect.evaluate.bundle_on has them
+_FOLDERS = ("--root", "--target-root", "--out", "--json")
 _ROOT = "folder of the data set, or the one that holds it by name"
 
 
@@ -273,11 +274,13 @@ def _progress() -> Iterator[Progress]:
 
 
 def _command(words: list[str]) -> str:
-    """As typed, with the folders of this machine left out."""
-    out, private = [], False
+    """As typed, but for the folders of this machine: their names alone."""
+    out, folder = [], False
     for word in words:
         flag, equals, value = word.partition("=")
-        folder = word if private else value if flag in ("--root", "--target-root", "--out", "--json") and equals else None
-        out.append(word if folder is None else f"{flag}=DIR/{Path(folder).name}" if equals else f"DIR/{Path(folder).name}")
-        private = word in ("--root", "--target-root", "--out", "--json")
+        if equals and (flag in _FOLDERS or value.startswith("/")):
+            out.append(f"{flag}=DIR/{Path(value).name}")
+        else:
+            out.append(f"DIR/{Path(word).name}" if folder or word.startswith("/") else word)
+        folder = word in _FOLDERS
     return " ".join(["streamaffect", *out])
