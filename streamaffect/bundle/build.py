@@ -36,13 +36,14 @@ _SEGMENT_S = 30.0  # trials are shuffled in pieces of this length
 # Windows of a play that the model is not fitted on: statistics that young say nothing of the person, and what is learnt from
 # them is label noise. `streamaffect train` prints what a change here costs.
 _YOUNG = 4
+_LEAST_CUT = 0.2  # of a trial is played at least
 _GUARDS = 0.2  # of the people that a method would train on are kept for the guard, where it holds out none itself
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """What a bundle is made of. ``prior_options`` go to :meth:`Prior.fit`; ``orders`` is how often each person is played;
-    ``target`` names the trials' distribution to learn, or ``label``."""
+    ``target`` names the trials' distribution to learn, or ``label``; ``smoothing_s`` over how long answers are averaged."""
 
     name: str
     views: tuple[View, ...]
@@ -51,6 +52,7 @@ class Recipe:
     prior_options: Mapping[str, float] = field(default_factory=dict)
     orders: int = 4
     target: str = LABEL
+    smoothing_s: float = 0.0
 
     @property
     def context_s(self) -> float:
@@ -196,16 +198,28 @@ def normalise_in_order(
 
 
 def orders(windows: Windows, subject: str, recipe: Recipe, rng: np.random.Generator) -> list[npt.NDArray[np.int64]]:
-    """The labelled rows of one person in ``recipe.orders`` orders: trials as recorded, trials turned round, then pieces of
-    trials shuffled. So the model meets statistics of every age and composition."""
+    """The labelled rows of one person in ``recipe.orders`` orders: trials as recorded, turned round, then by turns trials
+    shuffled, pieces of trials shuffled, and cuts of trials shuffled. So the model meets statistics of every age and
+    composition."""
     mine = np.flatnonzero((windows.subject == subject) & (windows.y >= 0))
     trials = [mine[windows.trial[mine] == name] for name in dict.fromkeys(windows.trial[mine])]
     piece = max(1, round(_SEGMENT_S / recipe.hop_s))
     plays = [trials, trials[::-1]]
     while len(plays) < recipe.orders:
-        pieces = [part for rows in trials for part in np.array_split(rows, max(1, rows.size // piece))]
-        plays.append([pieces[i] for i in rng.permutation(len(pieces))])
+        parts = trials
+        if len(plays) % 4 == 3:
+            parts = [part for rows in trials for part in np.array_split(rows, max(1, rows.size // piece))]
+        elif len(plays) % 2 == 0 and len(plays) > 2:
+            parts = [_cut(rows, rng) for rows in trials]
+        plays.append([parts[i] for i in rng.permutation(len(parts))])
     return [np.concatenate(play) for play in plays[: recipe.orders]]
+
+
+def _cut(rows: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """A stretch of a trial, of random length and place: sessions begin and end in the middle of a state."""
+    n = max(1, int(rng.uniform(_LEAST_CUT, 1.0) * rows.size))
+    start = int(rng.integers(rows.size - n + 1))
+    return rows[start : start + n]
 
 
 def training_set(windows: Windows, priors: Mapping[str, Prior], recipe: Recipe, seed: int) -> LabelledSet:
@@ -258,7 +272,7 @@ def remember(
     rng = np.random.default_rng(seed)
     parts, rows = [], []
     for subject in np.unique(windows.subject[windows.y >= 0]):
-        order = orders(windows, subject, replace(recipe, orders=3), rng)[-1]
+        order = orders(windows, subject, replace(recipe, orders=4), rng)[-1]
         parts.append({key: value[_YOUNG:] for key, value in normalise_in_order(windows, order, priors).items()})
         rows.append(order[_YOUNG:])
     at = np.concatenate(rows)
@@ -291,6 +305,7 @@ def build(
         target=recipe.target,
         views=entries,
         hop_s=recipe.hop_s,
+        smoothing_s=recipe.smoothing_s,
         method=model.method,
         params=dict(params),
         temperature=model.temperature,

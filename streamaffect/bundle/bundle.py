@@ -55,10 +55,14 @@ class PriorEntry(_Part):
     location_weight: float
     scale_weight: float
     level: bool
+    middle: bool = False
+    extremes: bool = False
+    inertia: float = Field(default=4.0, gt=0)
 
     def prior(self) -> Prior:
         location, scale, spread = (np.asarray(v, np.float64) for v in (self.location, self.scale, self.spread))
-        return Prior(location, scale, spread, self.location_weight, self.scale_weight, self.level)
+        weights, blocks = (self.location_weight, self.scale_weight), (self.level, self.middle, self.extremes)
+        return Prior(location, scale, spread, *weights, *blocks, self.inertia)
 
     @classmethod
     def of(cls, prior: Prior) -> Self:
@@ -69,6 +73,9 @@ class PriorEntry(_Part):
             location_weight=prior.location_weight,
             scale_weight=prior.scale_weight,
             level=prior.level,
+            middle=prior.middle,
+            extremes=prior.extremes,
+            inertia=prior.inertia,
         )
 
 
@@ -92,7 +99,7 @@ class DataEntry(_Part):
 
 class Manifest(_Part):
     """``bundle.json``. ``target``: what the classes are classes of, ``label`` where they exclude each other, else the name of
-    the distribution that the model was taught."""
+    the distribution that the model was taught. ``smoothing_s``: time constant of the average over the past that is served."""
 
     format: Literal[1] = 1
     name: str = Field(pattern=NAME_PATTERN)
@@ -101,6 +108,7 @@ class Manifest(_Part):
     target: str = LABEL
     views: list[ViewEntry] = Field(min_length=1)
     hop_s: float = Field(gt=0)
+    smoothing_s: float = Field(default=0.0, ge=0)
     method: str
     params: dict[str, JsonValue] = {}
     temperature: float = Field(default=1.0, gt=0)

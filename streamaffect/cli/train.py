@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from streamaffect.signals import Recording
 
 ABOUT = "train a model on a data set and write it as a bundle"
-PRIOR_OPTIONS = ("location_weight", "scale_weight", "level")
+PRIOR_OPTIONS = ("location_weight", "scale_weight", "level", "middle", "extremes", "inertia")
 HOP_S = {"ecg": 5.0, "eda": 5.0, "eeg": 2.0, "ppg": 5.0}
 EEG_SECONDS = 10.0  # four seconds of band power are noisier, twenty make the wearer wait (compare with --seconds)
 

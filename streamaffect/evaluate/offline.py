@@ -17,6 +17,7 @@ from streamaffect.evaluate.played import Played, Truth
 from streamaffect.features.extract import Extractor, specs_of
 from streamaffect.features.normalise import Prior
 from streamaffect.features.views import View
+from streamaffect.runtime.smoothing import both_ways
 from streamaffect.signals import Float32, Float64, Recording
 
 MANY_TRIALS = 8  # from so many on trials are dealt out whole, else cut in two
@@ -54,16 +55,19 @@ def parts(trial: npt.NDArray[np.str_], t_end_s: Float64, context_s: float, seed:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What was learned of the source people: the model, the priors of its views, and what adaptation trains on."""
+    """What was learned of the source people: the model, the priors of its views, what adaptation trains on, and over how long
+    its answers are averaged."""
 
     model: methods.Model
     views: tuple[View, ...]
     priors: Mapping[str, Prior]
     memory: Callable[[], SourceMemory]
+    smoothing_s: float = 0.0
 
     @classmethod
     def of(cls, bundle: Bundle) -> Self:
-        return cls(methods.load(bundle.path / WEIGHTS), bundle.views, bundle.priors, partial(SourceMemory.load, bundle))
+        model, memory = methods.load(bundle.path / WEIGHTS), partial(SourceMemory.load, bundle)
+        return cls(model, bundle.views, bundle.priors, memory, bundle.manifest.smoothing_s)
 
 
 def transductive(learned: Learned, windows: Windows, method: str | None, params: Mapping[str, Any], seed: int) -> Played:
@@ -102,7 +106,9 @@ def _predicted(
 ) -> Played:
     model = learned.model
     if method is not None:
-        target = methods.UnlabelledSet(x={key: value[adapt] for key, value in x.items()})
+        # One stretch of time: where trials begin and end is not told.
+        stretch = np.zeros(int(adapt.sum()), np.int64)
+        target = methods.UnlabelledSet({key: value[adapt] for key, value in x.items()}, stretch)
         # The views are normalised before.
         learner = methods.get(method, **{"normalise": None, **params})
         model = learner.adapt(model, learned.memory().known(), target, seed=seed, device="cpu")
@@ -110,7 +116,7 @@ def _predicted(
     return Played(
         subject=str(windows.subject[0]),
         t_end_s=windows.t_end_s,
-        probabilities=model.predict_proba(x),
+        probabilities=both_ways(model.predict_proba(x), windows.t_end_s, learned.smoothing_s),
         reason=np.full(n, "", "<U32"),
         truth=Truth(windows.y, windows.trial, windows.shares),
         version=np.full(n, 0 if method is None else 1, np.int64),

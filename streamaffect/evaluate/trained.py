@@ -30,7 +30,7 @@ def learn(
         # Of a model with temperature T0, what is fitted is T / T0.
         relative = methods.fit_temperature(model.predict_proba(unseen), memory.y[memory.held_out])
         model = model.calibrated(model.temperature * relative)
-    return Learned(model, recipe.views, priors, lambda: memory), memory
+    return Learned(model, recipe.views, priors, lambda: memory, recipe.smoothing_s), memory
 
 
 def ship(

@@ -3,6 +3,12 @@
 On real people this step is worth more than any alignment loss. It is the same in training: a model is fitted on features
 normalised by this very class as its source people's windows flowed by, their trials in shuffled order, so that it has seen
 young statistics and statistics of every composition.
+
+A mean depends on how long the wearer was in which state: while it holds one state only, that state looks like nothing
+special, and when the other one comes the mean follows it. What a person reached so far, the lowest and the highest, does
+not depend on for how long: seen from there (``extremes``) and from the middle between them (``middle``) a window means the
+same whatever came how long before. A model reads both beside the mean, and learns on other people's shuffled streams how far
+to trust each.
 """
 
 from __future__ import annotations
@@ -15,6 +21,8 @@ import numpy.typing as npt
 
 from streamaffect.signals import Float32, Float64
 
+_LEAST_RANGE = 0.5  # of the source's scale
+
 
 @dataclass(frozen=True, slots=True)
 class Prior:
@@ -22,8 +30,12 @@ class Prior:
     and how many windows it weighs.
 
     ``location_weight`` is small (people differ in level), ``scale_weight`` larger (they differ less in spread, and the first
-    minutes of a wearer, all in one state, show too little of it). With ``level`` the normalised vector is (2k,): the person's
-    own location among people stands behind the relative values, so that a model can tell a high start from a high person.
+    minutes of a wearer, all in one state, show too little of it). The normalised vector is the values relative to that (k,),
+    followed by as many blocks of (k,) as are asked for: ``level``, the person's own location among people, so that a model
+    can tell a high start from a high person; ``middle``, values relative to the midpoint of what the person reached so far,
+    in units of that range; ``extremes``, the distances from its lower and its upper end (two blocks), in units of the
+    source's scale. What is reached is told by an average over ``inertia`` windows, fading exponentially: one window reaches
+    nothing.
     """
 
     location: Float64
@@ -32,15 +44,18 @@ class Prior:
     location_weight: float = 2.0
     scale_weight: float = 40.0
     level: bool = True
+    middle: bool = False
+    extremes: bool = False
+    inertia: float = 4.0
 
     @property
     def width(self) -> int:
         """Length of the normalised vector."""
-        return self.location.size * (2 if self.level else 1)
+        return self.location.size * (1 + self.level + self.middle + 2 * self.extremes)
 
     @classmethod
     def fit(cls, x: Float32, subject: npt.NDArray[np.str_], **options: float) -> Self:
-        """From ``x`` (n, k) of several people, each counting the same; ``options`` are the weights and ``level``.
+        """From ``x`` (n, k) of several people, each counting the same; ``options`` are the weights and the blocks.
 
         Rows with a NaN are left out.
         """
@@ -63,6 +78,7 @@ class Normaliser:
         self.n = 0
         self._mean = np.zeros_like(prior.location)
         self._squares = np.zeros_like(prior.location)
+        self._slow = self._low = self._high = prior.location
 
     def update(self, x: Float32) -> None:
         """Count one window ``x`` (k,); one with a NaN is left out."""
@@ -72,6 +88,11 @@ class Normaliser:
         before = x - self._mean
         self._mean = self._mean + before / self.n
         self._squares = self._squares + before * (x - self._mean)
+        if self.n == 1:
+            self._slow = self._low = self._high = np.asarray(x, np.float64)
+        else:
+            self._slow = self._slow + (1.0 - np.exp(-1.0 / self.prior.inertia)) * (x - self._slow)
+            self._low, self._high = np.minimum(self._low, self._slow), np.maximum(self._high, self._slow)
 
     @property
     def location(self) -> Float64:
@@ -87,8 +108,15 @@ class Normaliser:
 
     def __call__(self, x: Float32) -> Float32:
         """``x`` (..., k) on the person's own scale, (..., width); clipped to +-10, NaN stays NaN."""
-        relative = (x - self.location) / self.scale
-        if self.prior.level:
-            level = (self.location - self.prior.location) / self.prior.spread
-            relative = np.concatenate([relative, np.broadcast_to(level, relative.shape)], axis=-1)
-        return np.clip(relative, -10.0, 10.0).astype(np.float32)
+        p = self.prior
+        blocks = [(x - self.location) / self.scale]
+        if p.level:
+            level = (self.location - p.location) / p.spread
+            blocks.append(np.broadcast_to(level, x.shape))
+        if p.middle:
+            # A range of nothing yet is no unit: half the source's scale stands in for it.
+            unit = np.hypot(self._high - self._low, _LEAST_RANGE * p.scale)
+            blocks.append((x - (self._high + self._low) / 2) / unit)
+        if p.extremes:
+            blocks += [(x - self._low) / p.scale, (x - self._high) / p.scale]
+        return np.clip(np.concatenate(blocks, axis=-1), -10.0, 10.0).astype(np.float32)

@@ -137,7 +137,7 @@ class Watch:
         if decision.reason is not None:
             return None
         before = self.replaced({key: value[None] for key, value in decision.features.x.items()})
-        self._pairs.append((decision.probabilities, before.probabilities[0]))
+        self._pairs.append((decision.instant, before.probabilities[0]))
         if not self.done:
             return None
         new, old = (np.stack(side) for side in zip(*self._pairs, strict=True))

@@ -11,15 +11,18 @@ from streamaffect.bundle.bundle import Bundle
 from streamaffect.features.extract import Extractor, Features
 from streamaffect.features.windows import Gap, Windower
 from streamaffect.runtime.engine import Engine
+from streamaffect.runtime.smoothing import Smoother
 from streamaffect.signals import Chunk, Float32, Modality, Observation, StreamSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What one window is taken for. ``probabilities`` (C,) sum to 1; ``reason`` is why it abstains, or None."""
+    """What one window is taken for. ``probabilities`` (C,) sum to 1, averaged over the past as the bundle says; ``instant``
+    (C,) what the model said of this window alone; ``reason`` is why it abstains, or None."""
 
     features: Features
     probabilities: Float32
+    instant: Float32
     embedding: Float32
     bundle: Bundle
     reason: str | None
@@ -35,9 +38,8 @@ class Decision:
 
     @property
     def entropy(self) -> float:
-        """Shannon entropy as a share of its maximum, 0..1."""
-        p = self.probabilities.astype(np.float64)
-        return float(np.clip(-(p * np.log(np.maximum(p, 1e-12))).sum() / np.log(p.size), 0.0, 1.0))
+        """Shannon entropy of ``probabilities`` as a share of its maximum, 0..1."""
+        return entropy(self.probabilities)
 
     def expectation(self, what: str) -> float | None:
         """Expected ``valence`` or ``arousal``, or None where a class carries none."""
@@ -47,6 +49,12 @@ class Decision:
         return float(np.clip(self.probabilities @ np.asarray(values), -1.0, 1.0))
 
 
+def entropy(probabilities: Float32) -> float:
+    """Shannon entropy of ``probabilities`` (C,) as a share of its maximum, 0..1."""
+    p = probabilities.astype(np.float64)
+    return float(np.clip(-(p * np.log(np.maximum(p, 1e-12))).sum() / np.log(p.size), 0.0, 1.0))
+
+
 class River:
     """Windows, features, model and abstention of one person. ``engine`` may be replaced between any two calls."""
 
@@ -54,6 +62,7 @@ class River:
         self.engine, self._specs = engine, dict(specs)
         self.extractor = Extractor(engine.bundle.views, engine.bundle.priors)
         self.windower = Windower(self._specs, self.extractor.context_s(), engine.bundle.manifest.hop_s)
+        self._smoother = Smoother(engine.bundle.manifest.smoothing_s)
 
     def warm(self) -> None:
         """Let a river of its own have two hops of noise, so that what is imported and built at first use is there before the
@@ -101,4 +110,5 @@ class River:
         elif reason is not None and any(not np.isfinite(value).all() for value in features.plain.values()):
             # Not enough was measured: nothing is said, rather than what the model makes of the rest.
             probabilities = np.full_like(probabilities, 1 / probabilities.size)
-        return Decision(features, probabilities, embedding, engine.bundle, reason)
+        served = probabilities if reason else self._smoother(probabilities, features.t_end_s)
+        return Decision(features, served, probabilities, embedding, engine.bundle, reason)

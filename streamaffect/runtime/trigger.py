@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamaffect.runtime.river import Decision
+from streamaffect.runtime.river import Decision, entropy
 from streamaffect.signals import Float32, Float64
 
 MAX_FAILURES = 3
@@ -61,13 +61,13 @@ class Drift:
 
     def look(self, decision: Decision) -> bool:
         """Count a trustworthy window; True while drift is on."""
-        self._recent.append((decision.embedding, decision.entropy))
+        self._recent.append((decision.embedding, entropy(decision.instant)))
         if self._reference is None or len(self._recent) < (self._recent.maxlen or 0):
             return False
-        mean, spread, entropy = self._reference
+        mean, spread, usual = self._reference
         now = np.mean([e for e, _ in self._recent], axis=0)
         self.shift = float(np.abs((now - mean) / spread).mean())
-        self.rise = float(np.mean([h for _, h in self._recent]) - entropy)
+        self.rise = float(np.mean([h for _, h in self._recent]) - usual)
         if self.shift > self.SHIFT[1] or self.rise > self.RISE[1]:
             self.raised = True
         elif self.shift < self.SHIFT[0] and self.rise < self.RISE[0]:

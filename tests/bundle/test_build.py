@@ -179,11 +179,15 @@ def test_priors_weigh_classes_alike(windows: build.Windows, recipe: build.Recipe
     assert np.allclose(prior.scale, again.scale, rtol=0.15)
 
 
-def test_every_order_plays_each_labelled_window_once(windows: build.Windows, recipe: build.Recipe) -> None:
-    plays = build.orders(windows, "p2", replace(recipe, orders=5), np.random.default_rng(0))
+def test_every_order_plays_each_labelled_window_once_but_for_cuts(windows: build.Windows, recipe: build.Recipe) -> None:
+    plays = build.orders(windows, "p2", replace(recipe, orders=6), np.random.default_rng(0))
     wanted = np.flatnonzero((windows.subject == "p2") & (windows.y >= 0))
-    assert len(plays) == 5
-    assert all(np.array_equal(np.sort(play), wanted) for play in plays)
+    assert len(plays) == 6
+    whole, cut = [*plays[:4], plays[5]], plays[4]
+    assert all(np.array_equal(np.sort(play), wanted) for play in whole)
+    assert set(cut) < set(wanted)
+    assert np.unique(cut).size == cut.size
+    assert set(windows.y[cut]) == set(windows.y[wanted])
     assert np.array_equal(plays[0], wanted)
     assert windows.y[plays[1][0]] == windows.y[plays[0][-1]]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamaffect.features.normalise import Normaliser, Prior
+from streamaffect.signals import Float32
 
 PRIOR = Prior(np.array([1.0, -2.0, 50.0]), np.array([2.0, 0.5, 8.0]), np.array([1.0, 3.0, 10.0]), 2.0, 40.0)
 
@@ -94,3 +97,43 @@ def test_prior_weighs_people_not_windows() -> None:
     assert prior.location_weight == 3.0
     with pytest.raises(TypeError):
         Prior.fit(x, subject, weight=1.0)
+
+
+def _played(prior: Prior, rows: Float32) -> Float32:
+    normaliser = Normaliser(prior)
+    out = []
+    for row in rows:
+        normaliser.update(row)
+        out.append(normaliser(row))
+    return np.stack(out)
+
+
+def test_blocks_follow_each_other_as_width_says() -> None:
+    plain = Prior(np.zeros(3), np.ones(3), np.ones(3), level=False)
+    every = replace(plain, level=True, middle=True, extremes=True)
+    assert (plain.width, replace(plain, extremes=True).width, every.width) == (3, 9, 15)
+    rows = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    assert np.array_equal(_played(every, rows)[:, :3], _played(plain, rows))
+    assert _played(every, rows).shape == (20, 15)
+
+
+def test_middle_and_extremes_mean_the_same_however_long_each_state_lasted() -> None:
+    """The wearer is low, then high; before, the low state lasted 20 or 200 windows."""
+    prior = Prior(np.zeros(1), np.ones(1), np.ones(1), level=False, middle=True, extremes=True)
+    low, high = np.full((200, 1), -1.0, np.float32), np.full((30, 1), 1.0, np.float32)
+    short, long = (_played(prior, np.concatenate([low[:n], high]))[-1] for n in (20, 200))
+    assert np.allclose(short[1:], long[1:], atol=1e-5)
+    assert abs(short[0] - long[0]) > 0.3  # the mean has followed the longer state
+    middle, above_low, above_high = short[1:]
+    assert middle > 0.45
+    assert above_low > 1.9
+    assert abs(above_high) < 0.05
+
+
+def test_one_odd_window_is_no_extreme() -> None:
+    prior = Prior(np.zeros(1), np.ones(1), np.ones(1), level=False, extremes=True, inertia=8.0)
+    calm = np.zeros((40, 1), np.float32)
+    odd = calm.copy()
+    odd[20] = 5.0
+    reached = _played(prior, odd)[-1, 2]
+    assert -0.7 < reached < 0.0

@@ -10,14 +10,15 @@ import pytest
 from streamaffect.runtime.trigger import SEEN, Drift, Schedule, Trigger
 
 
-def window(k: int, *, embedding=0.0, entropy=0.5, whole=True, load=None):
+def window(k: int, *, embedding=0.0, sure=0.8, whole=True, load=None):
     """Window ``k`` of a 5 s hop, every other one of the second class; embeddings scatter by 1 around ``embedding``."""
     rng = np.random.default_rng(k)
+    said = np.array([1 - sure, sure] if (k % 2 if load is None else load) else [sure, 1 - sure], np.float32)
     return SimpleNamespace(
         whole=whole,
         embedding=(embedding + rng.normal(size=8)).astype(np.float32),
-        entropy=entropy,
-        probabilities=np.array([0.2, 0.8] if (k % 2 if load is None else load) else [0.8, 0.2], np.float32),
+        probabilities=said,
+        instant=said,
         features=SimpleNamespace(t_end_s=5.0 * k),
     )
 
