@@ -56,6 +56,7 @@ def _of_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hop", type=float, metavar="S", help="seconds between decisions (default: as 'train')")
     parser.add_argument("--prior", action="append", default=[], metavar="KEY=VALUE", help="parameter of the normaliser's prior")
     parser.add_argument("--orders", type=int, default=4, help="plays of each person in training (default: 4)")
+    parser.add_argument("--smoothing", type=float, default=0.0, metavar="S", help="seconds that answers are averaged over")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="repeat with seeds 0 to N-1 (default: 1)")
 
 
@@ -170,8 +171,10 @@ def _trained(args: argparse.Namespace, people: People) -> tuple[People, Recipe, 
     prior = train._pairs("--prior", args.prior)
     if unknown := prior.keys() - set(train.PRIOR_OPTIONS):
         raise UsageError(f"--prior knows {', '.join(train.PRIOR_OPTIONS)}, not {', '.join(sorted(unknown))}")
+    if not args.smoothing >= 0:
+        raise UsageError(f"--smoothing must not be negative, got {args.smoothing:g}")
     entries = tuple(ClassEntry(name=name) for name in names)
-    recipe = Recipe("evaluated", tuple(chosen), entries, hop_s, prior, args.orders, args.target)
+    recipe = Recipe("evaluated", tuple(chosen), entries, hop_s, prior, args.orders, args.target, args.smoothing)
     return people.labelled(ClassMap.by_name(names) if told is None else told, args.target), recipe, told
 
 
