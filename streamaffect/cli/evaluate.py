@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ABOUT = "measure a model, or a way to make one, on people it never saw"
 PROTOCOLS = ("online", "transductive", "split")  # as streamaffect.evaluate.bundle_on has them
+_FOLDERS = ("--root", "--target-root", "--out", "--json")
 _ROOT = "folder of the data set, or the one that holds it by name"
 
 
@@ -55,6 +56,7 @@ def _of_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hop", type=float, metavar="S", help="seconds between decisions (default: as 'train')")
     parser.add_argument("--prior", action="append", default=[], metavar="KEY=VALUE", help="parameter of the normaliser's prior")
     parser.add_argument("--orders", type=int, default=4, help="plays of each person in training (default: 4)")
+    parser.add_argument("--smoothing", type=float, default=0.0, metavar="S", help="seconds that answers are averaged over")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="repeat with seeds 0 to N-1 (default: 1)")
 
 
@@ -169,8 +171,10 @@ def _trained(args: argparse.Namespace, people: People) -> tuple[People, Recipe, 
     prior = train._pairs("--prior", args.prior)
     if unknown := prior.keys() - set(train.PRIOR_OPTIONS):
         raise UsageError(f"--prior knows {', '.join(train.PRIOR_OPTIONS)}, not {', '.join(sorted(unknown))}")
+    if not args.smoothing >= 0:
+        raise UsageError(f"--smoothing must not be negative, got {args.smoothing:g}")
     entries = tuple(ClassEntry(name=name) for name in names)
-    recipe = Recipe("evaluated", tuple(chosen), entries, hop_s, prior, args.orders, args.target)
+    recipe = Recipe("evaluated", tuple(chosen), entries, hop_s, prior, args.orders, args.target, args.smoothing)
     return people.labelled(ClassMap.by_name(names) if told is None else told, args.target), recipe, told
 
 
@@ -273,11 +277,13 @@ def _progress() -> Iterator[Progress]:
 
 
 def _command(words: list[str]) -> str:
-    """As typed, with the folders of this machine left out."""
-    out, private = [], False
+    """As typed, but for the folders of this machine: their names alone."""
+    out, folder = [], False
     for word in words:
         flag, equals, value = word.partition("=")
-        folder = word if private else value if flag in ("--root", "--target-root", "--out", "--json") and equals else None
-        out.append(word if folder is None else f"{flag}=DIR/{Path(folder).name}" if equals else f"DIR/{Path(folder).name}")
-        private = word in ("--root", "--target-root", "--out", "--json")
+        if equals and (flag in _FOLDERS or value.startswith("/")):
+            out.append(f"{flag}=DIR/{Path(value).name}")
+        else:
+            out.append(f"DIR/{Path(word).name}" if folder or word.startswith("/") else word)
+        folder = word in _FOLDERS
     return " ".join(["streamaffect", *out])

@@ -30,8 +30,8 @@ def parts(trial: npt.NDArray[np.str_], t_end_s: Float64, context_s: float, seed:
 
     dynAmiC (Section IV) splits a target 25/25/50 by trial: a few labelled, unlabelled, test. No label is read here, so the
     first two are one part. With fewer than ``MANY_TRIALS`` trials each is cut in the middle, and windows across the cut are
-    left out: what is adapted on ends a context before the first window that is scored does. A trial too short for that goes
-    to either part by turns.
+    left out: what is adapted on ends a context before the first window that is scored does. Trials too short for that are
+    scored and adapted on by turns.
     """
     start_s = t_end_s - context_s
     adapt, score = np.zeros(trial.size, np.bool_), np.zeros(trial.size, np.bool_)
@@ -48,7 +48,7 @@ def parts(trial: npt.NDArray[np.str_], t_end_s: Float64, context_s: float, seed:
         if before.any() and after.any():
             adapt, score = adapt | before, score | after
         else:
-            adapt, score = (adapt | own, score) if short % 2 == 0 else (adapt, score | own)
+            adapt, score = (adapt, score | own) if short % 2 == 0 else (adapt | own, score)
             short += 1
     return adapt, score
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -197,10 +197,8 @@ def identity(who: People, settings: Settings, recipe: Recipe) -> dict[str, Any]:
     """What tells an evaluation from another one by the same code. Raises UsageError for features to be played."""
     if who.publishes_features and settings.protocol == "online":
         raise UsageError(f"data set {who.dataset!r} publishes features, nothing to play: take transductive or split")
-    views = [view.layout for view in recipe.views]
-    plain = {name: getattr(recipe, name) for name in ("name", "hop_s", "orders", "target")}
-    classes = [entry.model_dump() for entry in recipe.classes]
-    made_of = {**plain, "views": views, "classes": classes, "prior": dict(recipe.prior_options)}
+    made_of = {f.name: getattr(recipe, f.name) for f in fields(recipe) if f.name not in ("views", "classes")}
+    made_of |= {"views": [view.layout for view in recipe.views], "classes": [entry.model_dump() for entry in recipe.classes]}
     return {"people": who.identity(), "settings": asdict(settings), "recipe": made_of}
 
 

@@ -23,7 +23,7 @@ from streamaffect.signals import Recording
 
 STRANGER = "Subject92"
 OTHERS = ("Subject90", "Subject91", "Subject93")
-QUICK = {"epochs": 60, "lr": 1e-2, "holdout": 0.0, "dropout": 0.0}
+QUICK = {"epochs": 20, "lr": 3e-2, "batch_size": 32, "holdout": 0.0, "dropout": 0.0}
 REPORTS = {"rest": {"calm": 0.6, "glad": 0.3, "tense": 0.1}, "load": {"calm": 0.2, "glad": 0.3, "tense": 0.5}}
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from streamaffect.cli import main
+from streamaffect.cli.evaluate import _command
 from streamaffect.evaluate import metrics
 from streamaffect.evaluate.folds import Fold
 
@@ -195,6 +196,21 @@ def test_what_cannot_be_evaluated_is_said_in_one_line(root: Path, capsys, words:
     error = capsys.readouterr().err.strip()
     assert said in error
     assert len(error.splitlines()) == 1
+
+
+def test_the_command_is_kept_without_the_folders_of_this_machine() -> None:
+    words = [
+        "evaluate",
+        "bundle",
+        "/home/anna/mine",
+        "eegmat",
+        "--root",
+        "data/sets",
+        "--json=/tmp/a.json",
+        "--classes=a=b",
+    ]
+    kept = "streamaffect evaluate bundle DIR/mine eegmat --root DIR/sets --json=DIR/a.json --classes=a=b"
+    assert _command(words) == kept
 
 
 def test_an_empty_root_is_said_in_one_line(tmp_path: Path, capsys) -> None:
