@@ -36,8 +36,9 @@ _SEGMENT_S = 30.0  # trials are shuffled in pieces of this length
 # Windows of a play that the model is not fitted on: statistics that young say nothing of the person, and what is learnt from
 # them is label noise. `streamaffect train` prints what a change here costs.
 _YOUNG = 4
+_COINCIDE = 1 / 6  # of the context apart: nearer windows are told once
 _LEAST_CUT = 0.2  # of a trial is played at least
-_GUARDS = 0.2  # of the people that a method would train on are kept for the guard, where it holds out none itself
+_GUARDS = 0.1  # of the people that a method would train on are kept for the guard, where it holds out none itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,21 +199,21 @@ def normalise_in_order(
 
 
 def orders(windows: Windows, subject: str, recipe: Recipe, rng: np.random.Generator) -> list[npt.NDArray[np.int64]]:
-    """The labelled rows of one person in ``recipe.orders`` orders: trials as recorded, turned round, then by turns trials
-    shuffled, pieces of trials shuffled, and cuts of trials shuffled. So the model meets statistics of every age and
-    composition."""
+    """The labelled rows of one person in ``recipe.orders`` orders, by turns: pieces of trials shuffled, cuts of trials
+    shuffled, trials shuffled. So the model meets statistics of every age and composition; the order of the protocol, which
+    every person of a set went through, it does not meet, or it would learn that."""
     mine = np.flatnonzero((windows.subject == subject) & (windows.y >= 0))
     trials = [mine[windows.trial[mine] == name] for name in dict.fromkeys(windows.trial[mine])]
     piece = max(1, round(_SEGMENT_S / recipe.hop_s))
-    plays = [trials, trials[::-1]]
-    while len(plays) < recipe.orders:
+    plays = []
+    for k in range(recipe.orders):
         parts = trials
-        if len(plays) % 4 == 3:
+        if k % 3 == 0:
             parts = [part for rows in trials for part in np.array_split(rows, max(1, rows.size // piece))]
-        elif len(plays) % 2 == 0 and len(plays) > 2:
+        elif k % 3 == 1:
             parts = [_cut(rows, rng) for rows in trials]
-        plays.append([parts[i] for i in rng.permutation(len(parts))])
-    return [np.concatenate(play) for play in plays[: recipe.orders]]
+        plays.append(np.concatenate([parts[i] for i in rng.permutation(len(parts))]))
+    return plays
 
 
 def _cut(rows: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -224,21 +225,31 @@ def _cut(rows: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[n
 
 def training_set(windows: Windows, priors: Mapping[str, Prior], recipe: Recipe, seed: int) -> LabelledSet:
     """What a model is fitted on: each person's windows normalised causally in each of the orders, but for the first
-    ``_YOUNG`` of each, and as often again by the statistics of the whole recording, as a long session ends up with."""
+    ``_YOUNG`` of each, and as often by the statistics of the whole recording, unlabelled windows included, as a long session
+    ends up with. Of windows that all but coincide only some."""
     rng = np.random.default_rng(seed)
+    step = max(1, round(_COINCIDE * recipe.context_s / recipe.hop_s))
     parts, rows = [], []
     for subject in np.unique(windows.subject[windows.y >= 0]):
-        plays = orders(windows, subject, recipe, rng)
-        for order in plays:
+        for order in orders(windows, subject, recipe, rng):
             causal = normalise_in_order(windows, order, priors)
-            parts.append({key: value[_YOUNG:] for key, value in causal.items()})
-            rows.append(order[_YOUNG:])
-        for order in plays[: len(plays) // 2]:
-            parts.append(normalise_in_order(windows, order, priors, whole=True))
-            rows.append(order)
+            parts.append({key: value[_YOUNG::step] for key, value in causal.items()})
+            rows.append(order[_YOUNG::step])
+        settled, mine = _settled(windows, subject, priors)
+        for k in range(recipe.orders):
+            parts.append({key: value[k % step :: step] for key, value in settled.items()})
+            rows.append(mine[k % step :: step])
     x = {key: np.concatenate([part[key] for part in parts]) for key in windows.plain}
     at = np.concatenate(rows)
     return LabelledSet(x=x, y=windows.labels(at), subject=windows.subject[at], trial=windows.trial[at])
+
+
+def _settled(windows: Windows, subject: str, priors: Mapping[str, Prior]) -> tuple[dict[str, Float32], npt.NDArray[np.int64]]:
+    """The labelled windows of one person by the statistics of all of that person's, and their rows."""
+    mine = np.flatnonzero(windows.subject == subject)
+    labelled = windows.y[mine] >= 0
+    whole = normalise_in_order(windows, mine, priors, whole=True)
+    return {key: x[labelled] for key, x in whole.items()}, mine[labelled]
 
 
 def spare_guards(taught: LabelledSet, method: Method, seed: int) -> tuple[LabelledSet, npt.NDArray[np.str_]]:
@@ -261,20 +272,20 @@ def spare_guards(taught: LabelledSet, method: Method, seed: int) -> tuple[Labell
     return taught.take(~np.isin(taught.subject, guards)), guards
 
 
-def remember(
-    windows: Windows, priors: Mapping[str, Prior], recipe: Recipe, seed: int, guards: npt.NDArray[np.str_]
-) -> SourceMemory:
-    """The source memory: one shuffled play of each person.
+def remember(windows: Windows, priors: Mapping[str, Prior], guards: npt.NDArray[np.str_]) -> SourceMemory:
+    """The source memory: each person's labelled windows, normalised by all of that person's windows.
+
+    A model is fitted on young statistics, for it has to speak while they are. Adaptation begins when the wearer has been in
+    two states, and what it makes is to serve from then on: it learns from people who are known as well as that.
 
     ``guards`` are the people that the model was not trained on (see :func:`spare_guards`): adaptation does not train on them
     either, so that the guard compares incumbent and candidate on people new to both.
     """
-    rng = np.random.default_rng(seed)
     parts, rows = [], []
     for subject in np.unique(windows.subject[windows.y >= 0]):
-        order = orders(windows, subject, replace(recipe, orders=4), rng)[-1]
-        parts.append({key: value[_YOUNG:] for key, value in normalise_in_order(windows, order, priors).items()})
-        rows.append(order[_YOUNG:])
+        settled, mine = _settled(windows, subject, priors)
+        parts.append(settled)
+        rows.append(mine)
     at = np.concatenate(rows)
     x = {key: np.concatenate([part[key] for part in parts]) for key in windows.plain}
     who = windows.subject[at]

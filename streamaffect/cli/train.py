@@ -96,7 +96,7 @@ def call(args: argparse.Namespace) -> int:
         raise StreamAffectError(f"{args.dataset}: {error}") from error
     figures: dict[str, Any] = summary(folds) if folds else {"subjects": 0}
     model = model.calibrated(float(figures.get("temperature", 1.0)))
-    memory = remember(windows, priors, recipe, args.seed, guards)
+    memory = remember(windows, priors, guards)
     people = list(dict.fromkeys(windows.subject.tolist()))
     data = [DataEntry(name=args.dataset, subjects=people, **PROVENANCE.get(args.dataset, UNKNOWN)._asdict())]
     command = _command(args)

@@ -24,7 +24,7 @@ def learn(
     priors = fit_priors(windows, recipe)
     taught, guards = spare_guards(training_set(windows, priors, recipe, seed), learner, seed)
     model = learner.fit_source(taught, seed=seed, device="cpu")
-    memory = remember(windows, priors, recipe, seed, guards)
+    memory = remember(windows, priors, guards)
     if calibrated and memory.held_out.any():
         unseen = {key: value[memory.held_out] for key, value in memory.x.items()}
         # Of a model with temperature T0, what is fitted is T / T0.

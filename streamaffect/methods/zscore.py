@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 class ZScore(Regression):
     """``adapt`` changes the standardisation alone: that is what ``normalise='subject'`` is for, and with
     ``prior='estimate'`` it allows for the target's proportions.
+
+    The regression is solved anew on the source that ``adapt`` is given. Where that is what it was fitted on, nothing changes;
+    a river's model is fitted on people as they looked when little was known of them, and its source memory holds them as
+    they look once a session is long: from then on the answer is theirs.
     """
 
     name: ClassVar[str] = "zscore"
@@ -33,7 +37,9 @@ class ZScore(Regression):
         return core
 
     def _adapt(self, job: Adaptation) -> Linear:
-        return self._align(job, job.core)[0]
+        core, rows = self._align(job, job.core)
+        core.solve(rows, job.y, self.C)
+        return core
 
     def _align(self, job: Adaptation, core: Core) -> tuple[Linear, Float32]:
         same = copy.deepcopy(cast("Linear", core))
