@@ -29,7 +29,7 @@ def report(evaluations: Mapping[str, Evaluation], data: Sequence[Plot] = ()) -> 
     drawn = [report_plots.of(done, f"e{i}") for i, done in enumerate(everything, 1)]
     parts = [_article(i, name, done, drawn[i - 1]) for i, (name, done) in enumerate(evaluations.items(), 1)]
     if data:
-        parts.append(f'<article><h2>From the recordings</h2><div class="figures">{"".join(map(_figure, data))}</div></article>')
+        parts.append(f"<article><h2>From the recordings</h2>{_figures(data)}</article>")
     if len(everything) > 1:
         parts.insert(0, f'<section class="card">{report_tables.overview(everything)}</section>')
     title = ", ".join(dict.fromkeys(map(report_words.what, everything)))
@@ -87,15 +87,11 @@ def _card(title: str, body: str, note: str = "") -> str:
 
 
 def _figures(plots: Sequence[Plot]) -> str:
-    """Two columns on a wide page: the tall one of all people beside the others."""
-    tall = [_figure(one) for one in plots if one.name.endswith("-people")]
-    others = [_figure(one) for one in plots if not one.name.endswith("-people")]
-    return f'<div class="figures"><div class="column">{"".join(tall)}</div><div class="column">{"".join(others)}</div></div>'
+    return f'<div class="figures">{"".join(map(_figure, plots))}</div>'
 
 
 def _figure(one: Plot) -> str:
-    tall = " people" if one.name.endswith("-people") else ""
-    head = f'<figure class="card{tall}" id="{escape(one.name)}"><h3>{escape(one.title)}</h3>'
+    head = f'<figure class="card" id="{escape(one.name)}"><h3>{escape(one.title)}</h3>'
     return f"{head}{one.svg}<figcaption>{escape(one.caption)}</figcaption></figure>"
 
 

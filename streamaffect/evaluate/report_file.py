@@ -165,7 +165,7 @@ class Evaluation(_Part):
     @property
     def baseline(self) -> tuple[str, Spread] | None:
         """What stands beside each person: the z-scored regression, or what others report."""
-        for name in ("zscore", "knn", "mean_report", "source_only"):
+        for name in ("zscore", "mean_report", "knn", "source_only"):
             found: Spread | None = getattr(self, name)
             if found is not None:
                 return name, found

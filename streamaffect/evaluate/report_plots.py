@@ -38,8 +38,9 @@ def _people(done: Evaluation, prefix: str) -> Plot | None:
         axes.barh(at, [value for _, value in rows], height=0.62, color=COLOURS["method"], label=label(done))
         beside = [(i, value) for i, (who, _) in enumerate(rows) if (value := theirs.get(who)) is not None]
         if beside:
-            style: dict[str, Any] = {"color": COLOURS["beside"], "s": 34, "marker": "D", "zorder": 3, "linewidths": 0}
-            axes.scatter([value for _, value in beside], [i for i, _ in beside], label=ROWS[name][0], **style)
+            values, at_rows = [value for _, value in beside], [i for i, _ in beside]
+            style: dict[str, Any] = {"color": COLOURS["beside"], "marker": "D", "s": 34, "linewidths": 0}
+            axes.scatter(values, at_rows, label=ROWS[name][0], zorder=3, clip_on=False, **style)
         if done.chance is not None:
             axes.axvline(done.chance, color=COLOURS["ink"], linestyle=(0, (4, 3)), linewidth=1.3, label="chance")
         axes.set_yticks(at, [who[:24] for who, _ in rows])
@@ -51,11 +52,13 @@ def _people(done: Evaluation, prefix: str) -> Plot | None:
         _legend(figure, axes)
 
     worst, best = rows[0], rows[-1]
-    says = f"{score.capitalize()} of each of {len(rows)} people, best at the top: from {best[1]:.2f} ({best[0]})"
+    says = f"{score[0].upper()}{score[1:]}, of each of {len(rows)} people, best at the top: from {best[1]:.2f} ({best[0]})"
     says += f" to {worst[1]:.2f} ({worst[0]})."
-    if (pairs := [(value, theirs[who]) for who, value in rows if theirs.get(who) is not None]) and done.exclusive:
-        ahead = sum(mine > other for mine, other in pairs if other is not None)
-        says += f" Above the {ROWS[name][0]} baseline in {ahead} of {len(pairs)}."
+    if (pairs := [(value, its) for who, value in rows if (its := theirs.get(who)) is not None]) and done.exclusive:
+        ahead, level = (sum(is_so) for is_so in zip(*((mine > its, mine == its) for mine, its in pairs), strict=True))
+        says += f" Above the {ROWS[name][0]} in {ahead} of {len(pairs)}, level with it in {level}."
+    if unscored := len(done.score.per_subject) - len(rows):
+        says += f" Without a score, for want of two classes: {unscored}."
     return plot(f"{prefix}-people", "Person by person", says, draw, 1.15 + 0.235 * len(rows))
 
 
@@ -63,7 +66,8 @@ def _minutes(done: Evaluation, prefix: str) -> Plot | None:
     known = [row for row in done.by_minute if row.adapted is not None or row.unadapted is not None]
     if len(known) < 2:
         return None
-    lines = [(COLOURS["plain"], "not adapted", "--", [(row.minute + 1, row.unadapted) for row in known])]
+    alone = (COLOURS["plain"], "not adapted", "--") if done.adapts else (COLOURS["method"], label(done), "-")
+    lines = [(*alone, [(row.minute + 1, row.unadapted) for row in known])]
     if done.adapts:
         lines.append((COLOURS["method"], label(done), "-", [(row.minute + 1, row.adapted) for row in known]))
 
@@ -156,7 +160,7 @@ def _reliability(done: Evaluation, prefix: str) -> Plot:
     side = "surer than it is right" if gap < 0 else "more often right than it is sure"
     error = sum(one.n * abs(one.accuracy - one.confidence) for one in bins) / sum(one.n for one in bins)
     says = "Confidence against the share of right windows; on the dashed line a model means what it says. Expected "
-    says += f"calibration error {error:.3f} over all windows; on the whole the model is {side}, by {abs(gap):.3f}."
+    says += f"calibration error {error:.3f} over all windows together; on the whole the model is {side}, by {abs(gap):.3f}."
     return plot(f"{prefix}-reliability", "Does it mean what it says?", says, draw, 3.9)
 
 
@@ -195,6 +199,7 @@ def _distribution(done: Evaluation, prefix: str) -> Plot | None:
         predicted = [said.get(name, 0.0) for name in names]
         axes.barh([i - 0.2 for i in at], predicted, height=0.36, color=COLOURS["method"], label="predicted")
         axes.set_yticks(at, names)
+        axes.set_ylim(-0.7, len(names) - 0.3)
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")
         axes.set_xlabel("mean share")

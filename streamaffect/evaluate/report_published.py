@@ -1,7 +1,7 @@
 """What the papers print on the same data sets. Read beside our figures, never as if they were measured alike.
 
-All of them are transductive (the person's windows are adapted on and scored) and most report plain accuracy. What is known
-to be wrong or chosen by target labels is said in ``caution``.
+Most report plain accuracy. What is known to be wrong or chosen by target labels is said in ``caution``; where their protocol
+is another than ours, :func:`differs` says so.
 """
 
 from __future__ import annotations
@@ -39,7 +39,13 @@ class Published:
     paper: str
     place: str
     caution: str
-    lower: bool = False
+
+    @property
+    def protocol(self) -> str:
+        """In the words of ours."""
+        if self.paper == DYNAMIC and self.method.startswith("dynAmiC"):
+            return "split, with a few labels"
+        return "without adaptation" if self.paper in (DYNAMIC, HELO) else "transductive"
 
 
 _SEED = ("seed", "seed_de", "seed_de_lds")
@@ -64,7 +70,7 @@ def _shares(sets: tuple[str, ...], values: tuple[float, ...]) -> tuple[Published
     names = ("chebyshev", "clark", "canberra", "kl", "cosine", "intersection")
     task, place = "people never seen", "Table 2"
     return tuple(
-        Published(sets, "HeLo", task, None, name, value, None, HELO, place, _NO_ADAPTATION, name in names[:4])
+        Published(sets, "HeLo", task, None, name, value, None, HELO, place, _NO_ADAPTATION)
         for name, value in zip(names, values, strict=True)
     )
 
@@ -106,13 +112,16 @@ def beside(evaluation: Evaluation) -> list[Published]:
 def differs(evaluation: Evaluation, one: Published) -> list[str]:
     """Why the two cannot be put side by side without a word; the way in which windows were made always differs."""
     why = []
-    if evaluation.protocol != "transductive":
-        why.append(f"ours is {evaluation.protocol}, theirs transductive")
+    if evaluation.protocol != one.protocol:
+        why.append(f"ours is {evaluation.protocol}, theirs {one.protocol}")
     if evaluation.kind != "loso":
         trained = "a model that was there before" if evaluation.kind == "bundle" else "another set"
         why.append(f"ours comes from {trained}, theirs leaves one person out")
     if one.classes is not None and one.classes != len(evaluation.classes):
         why.append(f"{len(evaluation.classes)} classes here, {one.classes} there")
+    if one.classes is None:
+        parts = "ten emotions there" if "dmer" in one.datasets else "theirs are not told"
+        why.append(f"{len(evaluation.classes)} parts here, {parts}")
     if evaluation.datasets[-1] == "wesad_wrist":
         why.append("ours reads the wristband alone, theirs the chest")
     return why or ["same kind of protocol; windows and signals are not the same"]

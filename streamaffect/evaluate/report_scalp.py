@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EEG_HOP_S = 5.0
-_MONTAGE = "standard_1020"
+_MONTAGES = ("colin27_1020", "standard_1020")  # the first is the name since MNE 1.13
 _SITES = 8  # fewer make no map
 
 
@@ -57,7 +57,7 @@ def recipe_for(model: Bundle, recording: Recording) -> Recipe | None:
     channels = next((s.spec.channels for s in recording.signals if s.spec.modality is Modality.EEG), ())
     if not channels or model.manifest.target != LABEL:
         return None
-    places = _places()
+    places = {name.lower() for name in _montage().ch_names}
     sites = [name for name in channels if name.lower() in places]
     if len(sites) < _SITES:
         return None
@@ -65,10 +65,12 @@ def recipe_for(model: Bundle, recording: Recording) -> Recipe | None:
     return Recipe("topography", (view,), tuple(model.manifest.classes), EEG_HOP_S)
 
 
-def _places() -> set[str]:
+def _montage() -> Any:
+    """The 10-20 system and its finer grids, with the old names T3 to T6 too."""
     import mne
 
-    return {name.lower() for name in mne.channels.make_standard_montage(_MONTAGE).ch_names}
+    name = next(name for name in _MONTAGES if name in mne.channels.get_builtin_montages())
+    return mne.channels.make_standard_montage(name)
 
 
 def _bits(z: Float64, y: npt.NDArray[np.int64]) -> Float64:
@@ -107,7 +109,7 @@ def _heads(figure: Figure, found: Scalp) -> None:
     from matplotlib.colors import Normalize
 
     info = mne.create_info(list(found.sites), 100.0, "eeg", verbose="ERROR")
-    info.set_montage(mne.channels.make_standard_montage(_MONTAGE), match_case=False, verbose="ERROR")
+    info.set_montage(_montage(), match_case=False, verbose="ERROR")
     top = max(float(found.bits.max()), 1e-3)
     cells = figure.subplots(2, 3).ravel()
     for axes, band, column in zip(cells, found.bands, found.bits.T, strict=False):
@@ -115,5 +117,6 @@ def _heads(figure: Figure, found: Scalp) -> None:
         axes.set_title(band)
     for axes in cells[len(found.bands) :]:
         axes.set_axis_off()
-    bar = figure.colorbar(ScalarMappable(Normalize(0, top), "cividis"), ax=cells[-1], location="left", fraction=0.25, aspect=9)
+    scale = ScalarMappable(Normalize(0, top), "cividis")
+    bar = figure.colorbar(scale, ax=list(cells), location="bottom", shrink=0.5, aspect=28, pad=0.04)
     bar.set_label("bits")

@@ -23,7 +23,7 @@ COLOURS = {
 }
 CLASSES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8b6fc0", "#b8a900", "#7f7f7f")
 MARKERS = "osD^vPX*<"
-WIDTH = 5.4  # inches: at this size text is 14 px on a wide page and 9 px on a phone
+WIDTH = 4.8  # inches: at this size text is 13 px on a wide page and 9 px on a phone
 _DPI = 200
 _STYLE: dict[str, Any] = {
     "font.family": "sans-serif",
@@ -45,7 +45,7 @@ _STYLE: dict[str, Any] = {
     "xtick.labelcolor": COLOURS["ink"],
     "ytick.labelcolor": COLOURS["ink"],
     "legend.frameon": False,
-    "legend.fontsize": 9.5,
+    "legend.fontsize": 10,
     "lines.linewidth": 2,
     "svg.fonttype": "none",
     "figure.constrained_layout.use": True,
@@ -83,10 +83,10 @@ def _inline(svg: str, name: str, caption: str) -> str:
     body = svg[svg.index("<svg") :]
     box = re.search(r'viewBox="[^"]+"', body)
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r'<g id="[^"]*"', "<g", body)
     body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
-    body = re.sub(r'id="([mpc]\w*)"', rf'id="{name}-\1"', body)
-    body = re.sub(r'href="#(\w+)"', rf'href="#{name}-\1"', body).replace("url(#", f"url(#{name}-")
+    used = set(re.findall(r'(?:href="#|url\(#)(\w+)', body))
+    body = re.sub(r' id="([^"]*)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", body)
+    body = body.replace('href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
     for variable, colour in COLOURS.items():
         body = body.replace(colour, f"var(--{variable})")
     body = body.replace("#000000", "var(--ink)")

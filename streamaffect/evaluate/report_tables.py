@@ -11,7 +11,6 @@ from streamaffect.evaluate.report_file import Evaluation, Spread
 from streamaffect.evaluate.report_published import Published, beside, differs
 
 _EVENTS = {"swaps": "swapped in", "refusals": "refused by the guard", "failures": "failed", "rolled_back": "rolled back"}
-MINUS = "\N{MINUS SIGN}"
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 
 
@@ -26,7 +25,7 @@ class Cell:
 def number(value: float | None, *, signed: bool = False, digits: int = 3) -> str:
     if value is None:
         return "\N{EN DASH}"
-    return format(value, f"{'+' if signed else ''}.{digits}f").replace("-", MINUS)
+    return format(value, f"{'+' if signed else ''}.{digits}f").replace("-", words.MINUS)
 
 
 def with_spread(value: Spread | None) -> str:
@@ -56,7 +55,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Cell]], *, first: int =
 
 def summary(done: Evaluation) -> str:
     """The method and what is trivial beside it."""
-    scale = 1.0 if done.exclusive else max([1e-9, *(row.mean for row in _rows(done).values() if row.mean is not None)])
+    known = [row.mean for row in (done.score, *_rows(done).values()) if row.mean is not None]
+    scale = 1.0 if done.exclusive else max([1e-9, *known])
     bar = _bar(done.score.mean, scale, done.chance)
     rows = [[Cell(escape(words.label(done))), bar, _n(with_spread(done.score)), _says(_own(done))]]
     for key, row in _rows(done).items():
@@ -111,7 +111,9 @@ def controls(done: Evaluation) -> str:
         people = sum(value is not None for value in found.per_subject.values())
         figure = f"{number(found.mean)} {PLUS_MINUS} {number(found.std)}" if found.mean is not None else number(None)
         means = words.CONTROLS.get(name, "")
-        says = f'{escape(means)} <span class="soft">{escape(found.what)}.</span>'
+        says = escape(found.what)
+        if found.mean is not None:
+            says = f'{escape(means)} <span class="soft">{says}.</span>'
         rows.append([Cell(escape(name.replace("_", " "))), _n(figure), _n(str(people or number(None))), Cell(says, "says")])
     return table(["control", "balanced accuracy", "people", "what it says"], rows)
 

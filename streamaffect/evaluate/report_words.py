@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from streamaffect.evaluate.report_file import Evaluation, Paired
 
 PROTOCOLS = {
-    "online": "online: causal, the real engine from the recording's start on; windows after {after:g} s are counted",
-    "transductive": "transductive: normalised by, adapted on and scored on all of a person's unlabelled windows",
-    "split": "split: normalised by and adapted on one half of a person's windows without labels, scored on the other",
+    "online": "Online: causal, the real engine from the recording's start on; windows after {after:g} s are counted",
+    "transductive": "Transductive: normalised by, adapted on and scored on all of a person's unlabelled windows",
+    "split": "Split: normalised by and adapted on one half of a person's windows without labels, scored on the other",
 }
 KINDS = {
-    "bundle": "one model, on people it was not trained on",
-    "loso": "leave-one-subject-out: each person a stranger to a model trained on the others",
-    "transfer": "trained on one group of people, tested on another",
+    "bundle": "One model, on the recordings of these people",
+    "loso": "Leave-one-subject-out: each person a stranger to a model trained on the others",
+    "transfer": "Trained on one group of people, tested on another",
 }
 # Rows of the summary: key of the evaluation -> name, and what it says.
 ROWS = {
@@ -50,6 +50,7 @@ SCORES = {
 }
 SMALLER = frozenset({"ece", "brier", "kl", "chebyshev", "clark", "canberra"})
 ALPHA = 0.05
+MINUS = "\N{MINUS SIGN}"
 PROVISIONAL = "controls not run: figures are provisional"
 
 
@@ -72,8 +73,9 @@ def protocol(done: Evaluation) -> str:
 def reading(done: Evaluation) -> Iterator[str]:
     """What a careful reader takes from the figures, a sentence each."""
     tests = {(test.a, test.b): test for test in done.tests}
-    if done.baseline is not None and (test := tests.get(("method", done.baseline[0]))):
-        yield _against(test, f"the {ROWS[done.baseline[0]][0]}", done)
+    for key in ("zscore", "mean_report", "knn"):
+        if test := tests.get(("method", key)):
+            yield _against(test, f"the {ROWS[key][0]}", done)
     if (test := tests.get(("method", "without_adaptation"))) and done.adapts:
         yield _against(test, "the same model without adaptation", done)
     yield from _order(done)
@@ -86,9 +88,9 @@ def reading(done: Evaluation) -> Iterator[str]:
 def _against(test: Paired, other: str, done: Evaluation) -> str:
     """``difference`` is method less other: of KL, smaller is better."""
     gain = test.difference if done.exclusive else -test.difference
-    if test.q >= ALPHA:
-        return f"Not told apart from {other}: {test.difference:+.3f} over {test.n} people, q = {test.q:.2g}."
-    return f"{'Better' if gain > 0 else 'Worse'} than {other}: {test.difference:+.3f} over {test.n} people, q = {test.q:.2g}."
+    how = "Not told apart from" if test.q >= ALPHA else "Better than" if gain > 0 else "Worse than"
+    difference = f"{test.difference:+.3f}".replace("-", MINUS)
+    return f"{how} {other}: {difference} over {test.n} people, q = {test.q:.2g}."
 
 
 def _order(done: Evaluation) -> Iterator[str]:
