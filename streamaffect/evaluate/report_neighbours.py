@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from streamaffect.bundle.build import Windows, normalise_in_order
 from streamaffect.bundle.bundle import SOURCE, Bundle
-from streamaffect.errors import UsageError
+from streamaffect.errors import StreamAffectError, UsageError
 from streamaffect.evaluate.offline import Learned
 from streamaffect.evaluate.report_svg import CLASSES, COLOURS, MARKERS, Plot, plot
 from streamaffect.signals import Float64
@@ -41,7 +41,11 @@ def learner(model: Bundle, method: str) -> Method:
 
 def picture(model: Bundle, windows: Windows, method: str, *, seen: bool) -> Plot:
     """t-SNE of the embeddings of source windows and of ``windows``, one person's, before and after; ``seen``: the person was
-    in the model's training."""
+    in the model's training.
+
+    Raises:
+        StreamAffectError: the method cannot go on from this model, or not with these windows.
+    """
     from streamaffect import methods
     from streamaffect.runtime.engine import Engine
 
@@ -52,7 +56,10 @@ def picture(model: Bundle, windows: Windows, method: str, *, seen: bool) -> Plot
     both = {key: np.concatenate([known.x[key][rows], own]) for key, own in x.items()}
     # One stretch of time: where trials begin and end is not told.
     target = methods.UnlabelledSet(x, np.zeros(len(windows), np.int64))
-    adapted = learner(model, method).adapt(learned.model, known, target, seed=0, device="cpu")
+    try:
+        adapted = learner(model, method).adapt(learned.model, known, target, seed=0, device="cpu")
+    except ValueError as error:  # another family of models, too few windows
+        raise StreamAffectError(f"{model.name}, adapted to {subject}: {error}") from None
     truth = known.y[rows] if known.y.ndim == 1 else known.y[rows].argmax(axis=1)
     y = np.concatenate([truth.astype(np.int64), windows.y])
     clouds = [_flat(Engine(model)(both).embedding), _flat(adapted.embed(both))]

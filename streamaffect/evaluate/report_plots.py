@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 def of(evaluation: Evaluation, prefix: str) -> list[Plot]:
     """All figures that the evaluation's values make."""
     made = [_people(evaluation, prefix), _minutes(evaluation, prefix)]
-    if evaluation.n_windows and evaluation.exclusive:
-        made += [_confusion(evaluation, prefix), _reliability(evaluation, prefix), _selective(evaluation, prefix)]
-    elif evaluation.distribution is not None:
+    if any(map(any, evaluation.confusion)):
+        made.append(_confusion(evaluation, prefix))
+    if evaluation.reliability:
+        made.append(_reliability(evaluation, prefix))
+    if evaluation.selective:
+        made.append(_selective(evaluation, prefix))
+    if evaluation.distribution is not None:
         made.append(_distribution(evaluation, prefix))
     return [one for one in made if one is not None]
 

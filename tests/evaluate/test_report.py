@@ -19,7 +19,7 @@ from streamaffect.bundle.build import Recipe, Windows
 from streamaffect.bundle.bundle import ClassEntry
 from streamaffect.cli import main
 from streamaffect.errors import UsageError
-from streamaffect.evaluate import report_published, report_scalp
+from streamaffect.evaluate import people, report_published, report_scalp, trained
 from streamaffect.evaluate.bundle_on import Settings
 from streamaffect.evaluate.figures import figures
 from streamaffect.evaluate.folds import UNADAPTED, Fold
@@ -272,12 +272,24 @@ def test_the_site_that_tells_the_classes_apart_has_the_most_information() -> Non
     assert report_scalp.information(windows.take(y == 0), recipe) is None
 
 
-def test_recordings_give_the_pictures_that_only_they_can(written: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="session")
+def taught(written: Path) -> Path:
+    """A bundle fitted by coral on two of the people."""
+    files = (people.load(written.parent / "work" / f"windows-simulated-{name}.npz") for name in PEOPLE[:2])
+    windows = people.joined([found for found in files if isinstance(found, Windows)])
+    entries = (ClassEntry(name="rest"), ClassEntry(name="load"))
+    recipe = Recipe("taught", (views.make("ecg.hrv/1", seconds=30.0),), entries, 10.0, orders=1)
+    learned, memory = trained.learn(windows, recipe, "coral", {}, 0)
+    return trained.ship(written.parent / "taught", learned, memory, recipe, {}, {}).path
+
+
+def test_recordings_give_the_pictures_that_only_they_can(written: Path, taught: Path, tmp_path: Path) -> None:
     out = tmp_path / "with.html"
-    words = ["report", str(written), "--out", str(out), "--bundle", "ecg-load", "--data", "simulated", "--subject", "person-2"]
-    assert main([*words, "--method", "coral"]) == 0
+    words = ["report", written, "--out", out, "--bundle", taught, "--data", "simulated", "--subject", "person-3"]
+    assert main([*map(str, words), "--method", "coral"]) == 0
     page = Page(out.read_text("utf-8"))
-    assert "Windows of person-2 (large) among 400 of the source people's" in page.text
+    assert re.search(r"Windows of person-3 \(large\) among \d+ of the source people's", page.text)
+    assert re.search(r"windows of 5 s of person-3, each person standardised. Most: \w+ \w+ [\d.]+", page.text)
     drawn = [attrs["id"] for tag, attrs in page.tags if tag == "figure"]
     assert drawn[-2:] == ["data-neighbours", "data-scalp"]
     assert "://" not in out.read_text("utf-8")
@@ -287,9 +299,9 @@ def test_recordings_give_the_pictures_that_only_they_can(written: Path, tmp_path
 def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """``refused(*words)``: the one line that says why."""
 
-    def call(*words: object) -> str:
+    def call(*words: object, code: int = 2) -> str:
         capsys.readouterr()
-        assert main(["report", *map(str, words)]) == 2
+        assert main(["report", *map(str, words)]) == code
         out, err = capsys.readouterr()
         assert (out, err.count("\n")) == ("", 1)
         return err
@@ -345,6 +357,7 @@ def test_flags_that_go_together_are_asked_for(written: Path, tmp_path: Path, ref
     assert "--subject is about --bundle and --data" in refused(written, *out, "--subject", "person-1")
     data = ("--bundle", "ecg-load", "--data", "simulated")
     assert "simulated has person-1, person-2" in refused(written, *out, *data, "--subject", "nobody")
+    assert "cannot go on from a model of" in refused(written, *out, *data, "--subject", "person-1", "--method", "coral", code=1)
     assert "coral" in refused(written, *out, *data, "--subject", "person-1", "--method", "corral")
 
 
