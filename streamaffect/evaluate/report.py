@@ -61,7 +61,7 @@ def _article(i: int, name: str, done: Evaluation, plots: Sequence[Plot]) -> str:
         _card("What would pass for a result", report_tables.controls(done)) if done.exclusive else "",
         _figures(plots),
         _card("All scores", report_tables.scores(done)),
-        _card("What adaptation did", report_tables.happened(done)),
+        _card("What adaptation did" if done.adapts else "What was answered", report_tables.happened(done)),
         _tests(done),
         _published(done),
         _details("Every person's figures", report_tables.people(done)),

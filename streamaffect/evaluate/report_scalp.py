@@ -100,7 +100,7 @@ def picture(windows: Windows, recipe: Recipe) -> Plot | None:
     says += f"{found.windows:,} windows of {EEG_HOP_S:g} s of {whose}, each person standardised. Most: {told}. With each "
     says += f"person's classes shuffled the largest is {found.shuffled:.3f}. Muscle tells as well as brain does, most of all "
     says += "in gamma at the rim."
-    return plot("data-scalp", "Where the classes are told apart", says, lambda figure: _heads(figure, found), 4.3)
+    return plot("data-scalp", "Where the classes are told apart", says, lambda figure: _heads(figure, found), 4.5)
 
 
 def _heads(figure: Figure, found: Scalp) -> None:

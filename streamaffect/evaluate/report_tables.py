@@ -132,21 +132,29 @@ def tests(done: Evaluation) -> str:
 
 def scores(done: Evaluation) -> str:
     """All scores of the model, as tiles."""
-    found = [(name, getattr(done, key), key in words.SMALLER) for key, name in words.SCORES.items()]
-    tiles = [
-        f"<div><dt>{name}{' (smaller is better)' if smaller else ''}</dt><dd>{number(value.mean)}</dd></div>"
-        for name, value, smaller in found
+    found = {key: getattr(done, key) for key in words.SCORES}
+    smaller = dict.fromkeys(words.SMALLER, " (smaller is better)")
+    return _tiles(
+        (f"{words.SCORES[key]}{smaller.get(key, '')}", number(value.mean))
+        for key, value in found.items()
         if isinstance(value, Spread)
-    ]
-    return f'<dl class="tiles">{"".join(tiles)}</dl>'
+    )
 
 
 def happened(done: Evaluation) -> str:
-    """What adaptation did, counted."""
-    tiles = [f"<div><dt>{escape(_EVENTS.get(key, key))}</dt><dd>{count:,}</dd></div>" for key, count in done.adaptation.items()]
+    """What adaptation did, counted; only where the real engine runs are models swapped and refused."""
+    tiles = []
+    if done.protocol == "online" and done.adapts:
+        tiles = [(_EVENTS.get(key, key), f"{count:,}") for key, count in done.adaptation.items()]
+    elif done.adapts:
+        tiles = [("people adapted to, once each and without the guard", f"{done.n_subjects:,}")]
     share = number(None) if done.coverage.mean is None else f"{done.coverage.mean:.1%}"
-    tiles.append(f"<div><dt>of labelled windows answered</dt><dd>{share}</dd></div>")
-    return f'<dl class="tiles">{"".join(tiles)}</dl>'
+    tiles.append(("of labelled windows answered", share))
+    return _tiles(tiles)
+
+
+def _tiles(tiles: Iterable[tuple[str, str]]) -> str:
+    return f'<dl class="tiles">{"".join(f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in tiles)}</dl>'
 
 
 def people(done: Evaluation) -> str:
@@ -180,8 +188,8 @@ def _theirs(one: Published) -> str:
 
 
 def _why(done: Evaluation, one: Published) -> str:
-    flags = "".join(f'<span class="flag">{escape(why)}</span> ' for why in differs(done, one))
-    return f"{flags}{escape(one.caution)}"
+    flags = ", ".join(f'<span class="flag">{escape(why)}</span>' for why in differs(done, one))
+    return f"{flags}; {escape(one.caution)}"
 
 
 def overview(all_of_them: Sequence[Evaluation]) -> str:

@@ -6,9 +6,11 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +106,7 @@ def test_page_is_whole_and_says_every_person_and_figure(pages: Path, found: dict
     for test in found["tests"]:
         assert f"{test['q']:.4f}" in page.text
     assert "provisional" not in page.text
+    assert "people adapted to, once each and without the guard 3" in page.text
 
 
 def test_every_number_of_the_confusion_is_drawn(pages: Path, found: dict[str, Any]) -> None:
@@ -359,6 +362,26 @@ def test_flags_that_go_together_are_asked_for(written: Path, tmp_path: Path, ref
     assert "simulated has person-1, person-2" in refused(written, *out, *data, "--subject", "nobody")
     assert "cannot go on from a model of" in refused(written, *out, *data, "--subject", "person-1", "--method", "coral", code=1)
     assert "coral" in refused(written, *out, *data, "--subject", "person-1", "--method", "corral")
+
+
+def test_without_matplotlib_the_extra_is_named(
+    written: Path, tmp_path: Path, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [_Without("matplotlib"), *sys.meta_path])
+    assert "pip install 'streamaffect[report]'" in refused(written, "--out", tmp_path / "r.html")
+
+
+class _Without(MetaPathFinder):
+    """The world where a package was not installed."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        if fullname.partition(".")[0] == self.name:
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
 
 
 @pytest.mark.parametrize("width", [390, 1100])
