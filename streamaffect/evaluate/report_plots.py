@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_MANY = 60  # people from whom on the rows are closer
+
 
 def of(evaluation: Evaluation, prefix: str) -> list[Plot]:
     """All figures that the evaluation's values make."""
@@ -63,7 +65,7 @@ def _people(done: Evaluation, prefix: str) -> Plot | None:
         says += f" Above the {ROWS[name][0]} in {ahead} of {len(pairs)}, level with it in {level}."
     if unscored := len(done.score.per_subject) - len(rows):
         says += f" Without a score, for want of two classes: {unscored}."
-    return plot(f"{prefix}-people", "Person by person", says, draw, 1.15 + 0.235 * len(rows))
+    return plot(f"{prefix}-people", "Person by person", says, draw, 1.15 + (0.235 if len(rows) <= _MANY else 0.18) * len(rows))
 
 
 def _minutes(done: Evaluation, prefix: str) -> Plot | None:
@@ -118,7 +120,9 @@ def _confusion(done: Evaluation, prefix: str) -> Plot:
         for i, row in enumerate(shares):
             for j, share in enumerate(row):
                 # Never so dark that the ink of either scheme is hard to read on it.
-                axes.add_patch(Rectangle((j - 0.47, i - 0.47), 0.94, 0.94, color=COLOURS["method"], alpha=0.05 + 0.5 * share))
+                axes.add_patch(
+                    Rectangle((j - 0.47, i - 0.47), 0.94, 0.94, color=COLOURS["method"], alpha=0.05 + 0.5 * share, linewidth=0)
+                )
                 text = f"{share:.0%}\n{done.confusion[i][j]:,}"
                 axes.text(j, i, text, ha="center", va="center", fontsize=size, linespacing=1.5)
         axes.set_xlim(-0.5, n - 0.5)
