@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # fmt: off
 VERBS = (
-    "run", "replay", "train", "evaluate", "adapt", "bench", "models", "datasets", "streams", "devices",
+    "run", "replay", "train", "evaluate", "report", "adapt", "bench", "models", "datasets", "streams", "devices",
     "doctor", "schema", "config",
 )
 # fmt: on
@@ -32,6 +32,7 @@ VERBS = (
 EXTRAS = (
     {"onnxruntime": "cpu"}
     | dict.fromkeys(("torch", "onnx", "onnxscript", "sklearn", "ot"), "adapt")
+    | {"matplotlib": "report"}
     | dict.fromkeys(("mne", "pyxdf", "pyarrow", "fastavro"), "datasets")
 )
 

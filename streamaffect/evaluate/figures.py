@@ -65,6 +65,8 @@ def figures(done: Evaluated, command: str, controls: Mapping[str, Any] | None = 
     out |= {key: _beside(done.folds, play, first) for play, key in BESIDE.items() if play in there}
     if exclusive:
         out |= _of_classes(mains, len(recipe.classes))
+    else:
+        out["distribution"] = metrics.mean_shares(mains, out["classes"])
     out |= {"coverage": _over(done.folds, lambda fold: _coverage(fold.main)), "by_minute": _by_minute(done.folds)}
     out["adaptation"] = {key: sum(play.count(kind) for play in mains) for key, kind in _COUNTS.items()}
     out["tests"] = tests(out, first)

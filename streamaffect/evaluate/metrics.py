@@ -105,6 +105,27 @@ def of_person(played: Played) -> dict[str, Value]:
     return {**measures(truth / truth.sum(1, keepdims=True), p / p.sum(1, keepdims=True), played.truth.trial[rows])}
 
 
+def mean_shares(played: Sequence[Played], names: Sequence[str]) -> dict[str, dict[str, float]] | None:
+    """Of distributions the mean share of each part, ``reported`` and ``predicted``: over the windows of a trial, then over a
+    person's trials, then over people. None where nothing was counted."""
+    means = []
+    for one in played:
+        rows, shares = one.counted, one.truth.shares
+        if shares is None or not rows.any():
+            continue
+        trials = [rows & (one.truth.trial == name) for name in np.unique(one.truth.trial[rows])]
+        both = np.stack([shares, one.probabilities]).astype(np.float64)
+        means.append(np.mean([both[:, trial].mean(axis=1) for trial in trials], axis=0))
+    if not means:
+        return None
+    reported, predicted = np.mean(means, axis=0)
+    reported, predicted = reported / reported.sum(), predicted / predicted.sum()
+    return {
+        "reported": dict(zip(names, reported.tolist(), strict=True)),
+        "predicted": dict(zip(names, predicted.tolist(), strict=True)),
+    }
+
+
 def spread(values: Mapping[str, Sequence[Value]]) -> dict[str, Any]:
     """``mean``, ``std`` and ``per_subject`` of {subject: a value a seed}; what is None is left out. With several seeds
     ``std_over_seeds`` too, of the mean over people."""
