@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from streamaffect.cli import train
 from streamaffect.cli.parsing import action, actions, add_method
+from streamaffect.cli.recipes import add_recipe, pairs, prior_options, views_and_hop
 
 if TYPE_CHECKING:
     from streamaffect.bundle.build import Recipe
@@ -50,13 +50,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def _of_training(parser: argparse.ArgumentParser) -> None:
     add_method(parser, "method to train and adapt with (source: no adaptation)", required=True)
-    parser.add_argument("--view", action="append", metavar="NAME[:K=V,..]", help="view to read, such as ecg.hrv:seconds=30")
-    parser.add_argument("--modality", action="append", metavar="M[,M..]", help="or the views of these signals (default: ecg)")
+    add_recipe(parser)
     parser.add_argument("--target", default="label", metavar="NAME", help="label (default), or a distribution such as panas")
-    parser.add_argument("--hop", type=float, metavar="S", help="seconds between decisions (default: as 'train')")
-    parser.add_argument("--prior", action="append", default=[], metavar="KEY=VALUE", help="parameter of the normaliser's prior")
-    parser.add_argument("--orders", type=int, default=4, help="plays of each person in training (default: 4)")
-    parser.add_argument("--smoothing", type=float, default=0.0, metavar="S", help="seconds that answers are averaged over")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="repeat with seeds 0 to N-1 (default: 1)")
 
 
@@ -167,12 +162,8 @@ def _trained(args: argparse.Namespace, people: People) -> tuple[People, Recipe, 
     except ValueError as error:
         raise UsageError(f"{people.dataset}: {error}") from None
     reads = getattr(methods.get(args.method), "reads", "any")
+    prior = prior_options(args)
     chosen, hop_s = _views(args, people, reads)
-    prior = train._pairs("--prior", args.prior)
-    if unknown := prior.keys() - set(train.PRIOR_OPTIONS):
-        raise UsageError(f"--prior knows {', '.join(train.PRIOR_OPTIONS)}, not {', '.join(sorted(unknown))}")
-    if not args.smoothing >= 0:
-        raise UsageError(f"--smoothing must not be negative, got {args.smoothing:g}")
     entries = tuple(ClassEntry(name=name) for name in names)
     recipe = Recipe("evaluated", tuple(chosen), entries, hop_s, prior, args.orders, args.target, args.smoothing)
     return people.labelled(ClassMap.by_name(names) if told is None else told, args.target), recipe, told
@@ -183,8 +174,6 @@ def _views(args: argparse.Namespace, people: People, reads: str) -> tuple[list[V
     from streamaffect.errors import UsageError
     from streamaffect.evaluate.tables import views_of
 
-    if args.view and args.modality:
-        raise UsageError("--view names views, --modality takes those of signals: give one of them")
     if people.publishes_features:
         chosen = list(views_of(people.table(people.subjects[0])))
         if args.view:
@@ -192,40 +181,7 @@ def _views(args: argparse.Namespace, people: People, reads: str) -> tuple[list[V
         if not chosen:
             raise UsageError(f"--view: {people.dataset} publishes no {args.view[0]!r}")
         return chosen, args.hop or 1.0
-    first = next(iter(people))
-    if args.view:
-        chosen = [_view(text, first) for text in args.view]
-        modalities = [str(view.modality) for view in chosen]
-    else:
-        modalities = train._modalities(args.modality)
-        chosen = [view for m in modalities for view in train._views(m, argparse.Namespace(seconds=None), first, reads)]
-    if reads == "vectors" and (raw := [view.name for view in chosen if not view.is_vector]):
-        raise UsageError(f"method {args.method} reads vectors, and {raw[0]} is a signal: leave it out")
-    return chosen, args.hop or max(train.HOP_S.get(modality, 5.0) for modality in modalities)
-
-
-def _view(text: str, recording: Any) -> View:
-    """``NAME[:key=value,...]``: the name with or without its version; a view of channels reads all that the recording has."""
-    import inspect
-
-    from streamaffect.errors import UsageError
-    from streamaffect.features import views
-
-    name, _, rest = text.partition(":")
-    known = sorted(there for there in views.names() if name in (there, there.partition("/")[0]))
-    if not known:
-        raise UsageError(f"--view: no view {name!r}: there are {', '.join(views.names())}")
-    params: dict[str, Any] = {}
-    for key, value in train._pairs("--view", rest.split(",") if rest else []).items():
-        params[key] = value.split("+") if isinstance(value, str) and (key == "channels" or "+" in value) else value
-    factory = views.FACTORIES.get(known[-1])
-    if factory is not None and "channels" in inspect.signature(factory).parameters and "channels" not in params:
-        kind = known[-1].partition(".")[0]
-        params["channels"] = next((list(s.spec.channels) for s in recording.signals if s.spec.modality == kind), [])
-    try:
-        return views.make(known[-1], **params)
-    except ValueError as error:
-        raise UsageError(f"--view {text}: {error}") from None
+    return views_and_hop(args, next(iter(people)), reads)
 
 
 def _told(args: argparse.Namespace) -> ClassMap | None:
@@ -241,7 +197,7 @@ def _settings(args: argparse.Namespace, method: str | None, own: Any) -> Setting
     from streamaffect.evaluate.bundle_on import Settings
     from streamaffect.runtime.trigger import Schedule
 
-    params = {**own, **train._pairs("--param", args.param)}
+    params = {**own, **pairs("--param", args.param)}
     if method is not None:
         try:
             methods.get(method, **{"normalise": None, **params})

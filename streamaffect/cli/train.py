@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamaffect.cli.parsing import add_method
+from streamaffect.cli.recipes import add_recipe, modalities, pairs, prior_options, views_and_hop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,13 +18,9 @@ if TYPE_CHECKING:
     from streamaffect.evaluate.labels import ClassMap
     from streamaffect.evaluate.loso import Fold
     from streamaffect.evaluate.people import People
-    from streamaffect.features.views import View
     from streamaffect.signals import Recording
 
 ABOUT = "train a model on a data set and write it as a bundle"
-PRIOR_OPTIONS = ("location_weight", "scale_weight", "level", "middle", "extremes", "inertia")
-HOP_S = {"ecg": 5.0, "eda": 5.0, "eeg": 2.0, "ppg": 5.0}
-EEG_SECONDS = 10.0  # four seconds of band power are noisier, twenty make the wearer wait (compare with --seconds)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,12 +29,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_method(parser, "method (default: dynamic)", default="dynamic")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the bundle to write, such as models/ecg-load")
     parser.add_argument(
-        "--modality",
-        action="append",
-        metavar="M[,M..]",
-        help=f"signals to read, of {', '.join(HOP_S)}; may be repeated (default: ecg)",
-    )
-    parser.add_argument(
         "--target",
         default="label",
         metavar="NAME",
@@ -45,11 +36,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     about = "labels to tell apart (a,b,c), or classes and their labels (stress=stress,rest=baseline+amusement)"
     parser.add_argument("--classes", metavar="A,B,..", help=about)
-    parser.add_argument("--seconds", type=float, metavar="S", help="context of the eeg view (default: 10)")
-    parser.add_argument("--hop", type=float, metavar="S", help="seconds between decisions (default: 5, 2 for eeg alone)")
+    add_recipe(parser)
+    parser.add_argument("--seconds", type=float, metavar="S", help="context of the usual eeg view (default: 10)")
     parser.add_argument("--param", action="append", default=[], metavar="KEY=VALUE", help="parameter of the method")
-    parser.add_argument("--prior", action="append", default=[], metavar="KEY=VALUE", help="parameter of the normaliser's prior")
-    parser.add_argument("--orders", type=int, default=4, help="plays of each person in training (default: 4)")
     parser.add_argument("--valence-arousal", action="append", default=[], metavar="CLASS=V,A", help="where a class stands")
     parser.add_argument("--no-loso", action="store_true", help="skip leave-one-subject-out: no figures, temperature 1")
     parser.add_argument("--processes", type=int, default=2, help="folds at a time (default: 2)")
@@ -59,19 +48,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     from streamaffect import methods
-    from streamaffect.bundle.build import classes_of, fit_priors, gather, remember, spare_guards, training_set
+    from streamaffect.bundle.build import Recipe, classes_of, fit_priors, gather, remember, spare_guards, training_set
     from streamaffect.bundle.bundle import DataEntry
+    from streamaffect.datasets.joined import by_set
     from streamaffect.datasets.sources import PROVENANCE, UNKNOWN
     from streamaffect.errors import StreamAffectError, UsageError
     from streamaffect.evaluate.card import card
     from streamaffect.evaluate.loso import loso, summary
 
-    modalities = _modalities(args.modality)
+    if not args.view:
+        modalities(args.modality)
+    prior = prior_options(args)
     _check_out(args.out, force=args.force)
     places = _places(args.valence_arousal)
-    params = {"normalise": None, **_pairs("--param", args.param)}  # the views are normalised, causally, before
-    if unknown := _pairs("--prior", args.prior).keys() - set(PRIOR_OPTIONS):
-        raise UsageError(f"--prior knows {', '.join(PRIOR_OPTIONS)}, not {', '.join(sorted(unknown))}")
+    params = {"normalise": None, **pairs("--param", args.param)}  # the views are normalised, causally, before
     try:
         method = methods.get(args.method, **params)
     except ValueError as error:
@@ -80,7 +70,8 @@ def call(args: argparse.Namespace) -> int:
     try:
         names = list(told.classes) if told is not None else classes_of(who, args.target)
         classes = _classes(places, names)
-        recipe = _recipe(args, modalities, next(iter(who)), classes, reads=getattr(method, "reads", "any"))
+        chosen, hop_s = views_and_hop(args, next(iter(who)), getattr(method, "reads", "any"), args.seconds)
+        recipe = Recipe(args.out.name, tuple(chosen), classes, hop_s, prior, args.orders, args.target, args.smoothing)
         windows = gather(_usable(who, recipe), recipe)
         _say(windows, recipe)
         folds: list[Fold] = []
@@ -98,7 +89,10 @@ def call(args: argparse.Namespace) -> int:
     model = model.calibrated(float(figures.get("temperature", 1.0)))
     memory = remember(windows, priors, guards)
     people = list(dict.fromkeys(windows.subject.tolist()))
-    data = [DataEntry(name=args.dataset, subjects=people, **PROVENANCE.get(args.dataset, UNKNOWN)._asdict())]
+    data = [
+        DataEntry(name=name, subjects=own, **PROVENANCE.get(name, UNKNOWN)._asdict())
+        for name, own in by_set(args.dataset, people).items()
+    ]
     command = _command(args)
     text = card(recipe, args.method, data, figures, folds, command) if folds else f"# {recipe.name}\n\nNot evaluated.\n"
     provenance = {"command": command, "seed": args.seed, **({} if told is None else {"classes": told.provenance()})}
@@ -182,43 +176,6 @@ def _figures(card: str) -> str:
     return card.partition("## Figures\n")[2].partition("\n## ")[0].strip()
 
 
-def _modalities(given: list[str] | None) -> list[str]:
-    """Comma lists and repetitions as one list, in the order given."""
-    from streamaffect.errors import UsageError
-
-    names = list(dict.fromkeys(name for part in given or ["ecg"] for name in part.split(",")))
-    if unknown := [name for name in names if name not in HOP_S]:
-        raise UsageError(f"--modality knows {', '.join(HOP_S)}, not {unknown[0]!r}")
-    return names
-
-
-def _recipe(
-    args: argparse.Namespace, modalities: list[str], recording: Recording, classes: tuple[Any, ...], *, reads: str
-) -> Recipe:
-    from streamaffect.bundle.build import Recipe
-
-    chosen = [view for modality in modalities for view in _views(modality, args, recording, reads)]
-    hop_s = args.hop or max(HOP_S[modality] for modality in modalities)
-    prior = _pairs("--prior", args.prior)
-    return Recipe(args.out.name, tuple(chosen), classes, hop_s, prior, args.orders, args.target)
-
-
-def _views(modality: str, args: argparse.Namespace, recording: Recording, reads: str) -> list[View]:
-    """The views of ``modality``; signals only for a method that reads any."""
-    from streamaffect.features import views
-
-    match modality:
-        case "ecg":
-            return [views.ecg_hrv()] if reads == "vectors" else [views.ecg_raw(), views.ecg_hrv()]
-        case "eeg":
-            channels = next((list(s.spec.channels) for s in recording.signals if s.spec.modality == modality), [])
-            return [views.eeg_de(channels=channels, seconds=args.seconds or EEG_SECONDS)]
-        case "eda":
-            return [views.eda_stats()]
-        case _:
-            return [views.ppg_pulse()]
-
-
 def _usable(recordings: Iterable[Recording], recipe: Recipe) -> Iterator[Recording]:
     """Those that have what the views read; the others are named. Raises ValueError where none has."""
     from streamaffect.features.extract import specs_of
@@ -267,36 +224,15 @@ def _classes(places: dict[str, tuple[float, float]], names: list[str]) -> tuple[
     )
 
 
-def _texts(pairs: list[str]) -> dict[str, str]:
-    return {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
-
-
-def _pairs(flag: str, pairs: list[str]) -> dict[str, Any]:
-    """KEY=VALUE pairs; values are JSON where they can be, text otherwise."""
-    import json
-
-    from streamaffect.errors import UsageError
-
-    out: dict[str, Any] = {}
-    for key, value in _texts(pairs).items():
-        if not key or not value:
-            raise UsageError(f"{flag} takes KEY=VALUE, got {key!r}")
-        try:
-            out[key] = json.loads(value)
-        except json.JSONDecodeError:
-            out[key] = value
-    return out
-
-
 def _command(args: argparse.Namespace) -> str:
     root = f" --root DIR/{args.root.name}" if args.root else ""
-    modalities = ",".join(_modalities(args.modality))
-    parts = [f"streamaffect train {args.dataset}{root} --modality {modalities} --method {args.method}"]
+    what = [f"--view {view}" for view in args.view] if args.view else [f"--modality {','.join(modalities(args.modality))}"]
+    parts = [f"streamaffect train {args.dataset}{root} {' '.join(what)} --method {args.method}"]
     parts += [f"--target {args.target}"] if args.target != "label" else []
     parts += [f"--classes {args.classes}"] if args.classes else []
     for flag, values in (("param", args.param), ("prior", args.prior), ("valence-arousal", args.valence_arousal)):
         parts += [f"--{flag} {value}" for value in values]
-    parts += [f"--{name} {value:g}" for name in ("hop", "seconds") if (value := getattr(args, name))]
+    parts += [f"--{name} {value:g}" for name in ("hop", "seconds", "smoothing") if (value := getattr(args, name))]
     return " ".join([*parts, f"--orders {args.orders} --seed {args.seed} --out {args.out.parent.name}/{args.out.name}"])
 
 

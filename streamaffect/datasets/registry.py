@@ -18,6 +18,7 @@ from streamaffect.datasets.empatica import EMPATICA, Empatica
 from streamaffect.datasets.faced import FACED, FACED_DE
 from streamaffect.datasets.feature_sets import AMANDA
 from streamaffect.datasets.files import FileDataset
+from streamaffect.datasets.joined import PLUS, Joined
 from streamaffect.datasets.npz import NpzDataset, load_arrays
 from streamaffect.datasets.saved import SAVED
 from streamaffect.datasets.seed import SEED, SEED_IV
@@ -103,7 +104,8 @@ def names() -> list[str]:
 
 
 def open(name: str, root: str | Path | None = None, subject: str | None = None) -> Recordings:  # noqa: A001
-    """The recordings of data set ``name`` under ``root`` (its folder, or the folder that holds it by name).
+    """The recordings of data set ``name`` under ``root`` (its folder, or the folder that holds it by name); of several sets
+    as one, ``a+b``.
 
     Raises UsageError for an unknown name, DatasetError for a folder without recordings or an unknown subject. The
     recordings themselves are read, and may fail, when iterated.
@@ -139,6 +141,8 @@ def read(path: str | Path) -> Recording:
 
 def get(name: str) -> Dataset:
     """The data set of that name. Raises UsageError that lists the names."""
+    if PLUS in name:
+        return Joined(tuple(get(part) for part in name.split(PLUS)))
     if name in BUILT_IN:
         return BUILT_IN[name]
     for plugin in _plugins():

@@ -55,7 +55,7 @@ def shipped_bundle(tmp_path_factory: pytest.TempPathFactory, windows: build.Wind
         recipe,
         model,
         priors,
-        build.remember(windows, priors, recipe, 0, methods.held_out(taught, 0.2, 0)),
+        build.remember(windows, priors, methods.held_out(taught, 0.2, 0)),
         params={"epochs": 3},
         data=[DataEntry(name="made-up", licence="CC0", citation="nobody", subjects=["p0", "p1", "p2"])],
         figures={"subjects": 0},

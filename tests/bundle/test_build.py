@@ -102,7 +102,7 @@ def test_windows_carry_the_distribution_of_their_trial_over_the_common_classes()
     many = build.gather([replace(moody(), subject=f"p{i}") for i in range(5)], recipe)
     taught = build.training_set(many, build.fit_priors(many, recipe), recipe, 0)
     assert taught.y.shape == (len(taught), 3)
-    memory = build.remember(many, build.fit_priors(many, recipe), recipe, 0, np.array(["p3"]))
+    memory = build.remember(many, build.fit_priors(many, recipe), np.array(["p3"]))
     assert memory.known().y.shape[1] == 3
     assert set(memory.known().subject) == {"p0", "p1", "p2", "p4"}
 
@@ -179,17 +179,27 @@ def test_priors_weigh_classes_alike(windows: build.Windows, recipe: build.Recipe
     assert np.allclose(prior.scale, again.scale, rtol=0.15)
 
 
-def test_every_order_plays_each_labelled_window_once_but_for_cuts(windows: build.Windows, recipe: build.Recipe) -> None:
+def test_orders_are_shuffled_pieces_cuts_and_trials_by_turns(windows: build.Windows, recipe: build.Recipe) -> None:
     plays = build.orders(windows, "p2", replace(recipe, orders=6), np.random.default_rng(0))
     wanted = np.flatnonzero((windows.subject == "p2") & (windows.y >= 0))
     assert len(plays) == 6
-    whole, cut = [*plays[:4], plays[5]], plays[4]
-    assert all(np.array_equal(np.sort(play), wanted) for play in whole)
-    assert set(cut) < set(wanted)
-    assert np.unique(cut).size == cut.size
-    assert set(windows.y[cut]) == set(windows.y[wanted])
-    assert np.array_equal(plays[0], wanted)
-    assert windows.y[plays[1][0]] == windows.y[plays[0][-1]]
+    for k, play in enumerate(plays):
+        if k % 3 == 1:  # cuts
+            assert set(play) < set(wanted)
+            assert np.unique(play).size == play.size
+        else:
+            assert np.array_equal(np.sort(play), wanted)
+        assert set(windows.y[play]) == set(windows.y[wanted])
+    trials = windows.trial[plays[2]]
+    assert (trials[1:] != trials[:-1]).sum() == np.unique(trials).size - 1, "trials stay whole"
+    pieces = windows.trial[plays[0]]
+    assert (pieces[1:] != pieces[:-1]).sum() > np.unique(pieces).size - 1
+
+
+def test_no_order_is_the_protocol_s_for_everybody(windows: build.Windows, recipe: build.Recipe) -> None:
+    rng = np.random.default_rng(1)
+    firsts = {windows.trial[build.orders(windows, "p2", replace(recipe, orders=3), rng)[2][0]] for _ in range(20)}
+    assert len(firsts) > 1
 
 
 def test_training_set_is_the_seed_s(windows: build.Windows, recipe: build.Recipe) -> None:

@@ -64,7 +64,7 @@ def train(where: Path, method: str, chosen: Sequence[views.View], params: Mappin
     priors = build.fit_priors(windows, recipe)
     taught, guards = build.spare_guards(build.training_set(windows, priors, recipe, 0), learner, 0)
     model = learner.fit_source(taught, device="cpu")
-    memory = build.remember(windows, priors, recipe, 0, guards)
+    memory = build.remember(windows, priors, guards)
     about = {"data": [], "figures": {}, "provenance": {}, "card": "# small\n"}
     return build.build(where, recipe, model, priors, memory, params=learner.params(), **about)
 
