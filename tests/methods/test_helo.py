@@ -207,6 +207,16 @@ def test_without_behaviour_the_physiological_tokens_stay_as_they_are():
     assert float(cost.abs().max()) == 0
 
 
+def test_single_numbers_of_vectors_are_left_out_in_training_alone():
+    core, x = network(feature_dropout=0.5, dropout=0.0), windows(3)
+    there = torch.ones(3, 4)
+    with torch.no_grad():
+        assert torch.equal(core(x, there)[1], core(x, there)[1])
+        core.train()
+        core.project[1].eval()  # the signal's batch statistics
+        assert not torch.equal(core(x, there)[1], core(x, there)[1])
+
+
 def test_plans_gradient_reaches_the_views_unless_detached():
     def slope(**design):
         core, x = network(**design), windows(2)
@@ -462,6 +472,7 @@ def test_every_switch_learns(mood):
         {"correlation": "batch"},
         {"detach": True},
         {"depth": 2},
+        {"feature_dropout": 0.2},
     ):
         model = HeLo(**{**FAST, "epochs": 10, **switch}).fit_source(mood.source, device="cpu")
         assert measures(mood.unseen.y, model.predict_proba(mood.unseen.x))["kl"] < 0.8 * average, switch
@@ -500,6 +511,8 @@ def test_wrong_parameters_are_named(mood):
         ({"behaviour": "acc"}, "must be a list of views"),
         ({"behaviour": 3}, "must be a list of views"),
         ({"iterations": 0}, "iterations must be an integer from 1 on"),
+        ({"states": 1}, "states must be False or True"),
+        ({"feature_dropout": 1.0}, "feature_dropout must lie in"),
     ):
         with pytest.raises(ValueError, match=message):
             methods.get("helo", **params)
