@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from .holdout import split
 from .jobs import Adaptation, Fit
+from .reports import Reports
 from .source import Source
 
 if TYPE_CHECKING:
@@ -40,8 +42,13 @@ class HeLo(Source):
     ``depth`` and ``feedforward`` of the transformers.
 
     Class labels become distributions by ``smoothing``, and classes count alike; distributions are taken as they are.
+    ``states`` (ours): for few people. The network tells the state, one of those that the source's people have in common by
+    the names of their trials, and answers with the mixture of the states' mean reports; trials whose reports do not differ
+    are one state (see ``reports``). What one person reported alone is not learnt. ``smoothing`` is then the states'.
+
     The paper trains for 300 epochs and validates on nothing: here subjects are held out and end the fit (``holdout=0``:
-    its last epoch). ``view_dropout`` prepares for sensors that fall off.
+    its last epoch). ``view_dropout`` prepares for sensors that fall off; ``feature_dropout`` leaves out single numbers of the
+    vector views in training, so that no few of them decide.
     """
 
     name: ClassVar[str] = "helo"
@@ -59,10 +66,12 @@ class HeLo(Source):
     heads: int = 4
     depth: int = 1
     feedforward: int = 64
+    feature_dropout: float = 0.0
     cross_attention: bool = True
     ot: bool = True
     label_attention: Literal["joint", "propagate"] | None = "joint"
     keys: Literal["all", "others"] = "all"
+    states: bool = False
     residual: Literal["key", "query", "both"] = "key"
     eps: float = 0.1
     iterations: int = 20
@@ -84,11 +93,12 @@ class HeLo(Source):
         self._one_of("residual", "key", "query", "both")
         self._one_of("correlation", "source", "batch")
         self._one_of("align", "mmd", "ot", None)
-        for switch in ("cross_attention", "ot", "detach"):
+        for switch in ("cross_attention", "ot", "detach", "states"):
             self._one_of(switch, False, True)
         self._at_least(1, "tokens", "width", "heads", "depth", "feedforward", "iterations", "adapt_epochs")
         self._between(0, math.inf, "cc_weight", "wd_weight", "gamma", "slack")
         self._between(1e-3, 10, "eps", "align_eps")
+        self._between(0, 0.9, "feature_dropout")
         self._positive("adapt_lr")
         if self.width % self.heads:
             raise ValueError(f"width must be a multiple of heads, got {self.width} and {self.heads}")
@@ -118,12 +128,17 @@ class HeLo(Source):
 
         shapes = job.source.shapes
         query, behaviour = self.roles(shapes)
+        reports = Reports.of(job.source, split(job.source, self.holdout, job.seed)[0]) if self.states else None
+        states = [] if reports is None else reports.states()
         core = HeloNetwork(
-            shapes, job.classes, query, behaviour,
+            shapes, job.classes, query, behaviour, [sorted(state) for state in states],
             tokens=self.tokens, width=self.width, heads=self.heads, depth=self.depth, feedforward=self.feedforward,
-            dropout=self.dropout, cross_attention=self.cross_attention, ot=self.ot, label_attention=self.label_attention,
-            keys=self.keys, residual=self.residual, eps=self.eps, iterations=self.iterations, detach=self.detach,
+            dropout=self.dropout, feature_dropout=self.feature_dropout, cross_attention=self.cross_attention, ot=self.ot,
+            label_attention=self.label_attention, keys=self.keys, residual=self.residual, eps=self.eps,
+            iterations=self.iterations, detach=self.detach,
         )  # fmt: skip
+        if reports is not None:
+            core.know([reports.mean(state) for state in states])
         return fitted(core.to(job.device), job, self)
 
     def _adapt(self, job: Adaptation) -> Core:

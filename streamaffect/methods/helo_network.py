@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -33,6 +35,7 @@ class Design:
     depth: int = 1
     feedforward: int = 64
     dropout: float = 0.1
+    feature_dropout: float = 0.0
     cross_attention: bool = True
     ot: bool = True
     label_attention: str | None = "joint"
@@ -46,17 +49,26 @@ class Design:
 class HeloNetwork(Core):
     """``shapes`` view -> shape of one window, in the order of the inputs; ``query`` and ``behaviour`` name some of them.
 
-    ``design`` are the fields of :class:`Design`.
+    ``states``: the trials of each state that people have in common. With any, the network tells which it is, and the answer
+    is the mixture of the states' mean ``reports`` (states, C), a buffer that a fit sets. ``design`` are the fields of
+    :class:`Design`.
     """
 
     kind: ClassVar[str] = "helo"
 
     def __init__(
-        self, shapes: Mapping[str, Sequence[int]], classes: int, query: str, behaviour: Sequence[str] = (), **design: Any
+        self,
+        shapes: Mapping[str, Sequence[int]],
+        classes: int,
+        query: str,
+        behaviour: Sequence[str] = (),
+        states: Sequence[Sequence[str]] = (),
+        **design: Any,
     ) -> None:
         super().__init__()
         self.design = d = Design(**design)
-        self._roles = {"classes": classes, "query": query, "behaviour": list(behaviour)}
+        self.states = [list(trials) for trials in states]
+        self._roles = {"classes": classes, "query": query, "behaviour": list(behaviour), "states": self.states}
         self._shapes = {name: list(shape) for name, shape in shapes.items()}
         names = list(shapes)
         self.query = names.index(query)
@@ -64,6 +76,7 @@ class HeloNetwork(Core):
         feels = [i for i in range(len(names)) if i not in self.acts]
         others = [i for i in feels if i != self.query]
         self.keys = others if d.cross_attention and d.keys == "others" and others else feels
+        self.forget = nn.Dropout(d.feature_dropout)
         points = d.tokens * len(self.keys)  # of the physiological representation, and of each behaviour view (paper: 2C)
         self.project = nn.ModuleList(
             _projection(tuple(shape), points if i in self.acts else d.tokens, d.width)
@@ -77,21 +90,34 @@ class HeloNetwork(Core):
         self.labels = LabelAttention(classes, d.width, d.label_attention) if d.label_attention else None
         self.correlation: Tensor
         self.register_buffer("correlation", torch.eye(classes))  # M^gt of the training labels; a fit sets it
+        self.reports: Tensor
+        if self.states:
+            self.register_buffer("reports", torch.full((len(self.states), classes), 1 / classes))
         read = d.width * (classes if d.label_attention else 1)
         self.reduce = nn.Sequential(nn.Linear(read, d.width), nn.ReLU(), nn.Dropout(d.dropout), nn.Linear(d.width, d.width))
-        self.classify = nn.Sequential(nn.ReLU(), nn.Dropout(d.dropout), nn.Linear(d.width, classes))
+        self.classify = nn.Sequential(nn.ReLU(), nn.Dropout(d.dropout), nn.Linear(d.width, len(self.states) or classes))
 
     def spec(self) -> dict[str, Any]:
         return {"shapes": self._shapes, **self._roles, **asdict(self.design)}
 
     def forward(self, views: Sequence[Tensor], keep: Tensor) -> tuple[Tensor, Tensor]:
         """Embedding (n, width), the input of the head's last layer, and logits (n, C)."""
-        embedding, logits, _ = self.answer(views, keep)
-        return embedding, logits
+        embedding, scores, _ = self.answer(views, keep)
+        return embedding, self.logits(scores)
+
+    def know(self, reports: Sequence[npt.NDArray[np.float64]]) -> None:
+        """Take the mean report (C,) of each state."""
+        self.reports.copy_(torch.as_tensor(np.stack(reports)))
+
+    def logits(self, scores: Tensor) -> Tensor:
+        """(n, C) of the head's scores: these or, of states (n, states), the logarithm of the mixture of their reports."""
+        return torch.log(torch.softmax(scores, 1) @ self.reports) if self.states else scores
 
     def answer(self, views: Sequence[Tensor], keep: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """And the transport cost <T, cost> (n,) of Eq. 5, summed over the behaviour views; 0 where nothing is moved."""
+        """Embedding, the head's scores, and the transport cost <T, cost> (n,) of Eq. 5, summed over the behaviour views;
+        0 where nothing is moved."""
         there = keep > 0
+        views = [self.forget(view) if view.ndim == 2 else view for view in views]
         x = [torch.where(there[:, i, None, None], self.project[i](view), 0) for i, view in enumerate(views)]
         felt, known = self._fuse(x, there)
         tokens, mask, cost = self._carry(felt, known, x, there)

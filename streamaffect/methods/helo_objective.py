@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from . import transport
 from .cores import Core
@@ -26,7 +28,7 @@ Terms = dict[str, Tensor | float]
 def fitted(core: HeloNetwork, job: Fit, params: HeLo) -> HeloNetwork:
     """``core`` fitted on the job's source, by the correlation of the labels that it is trained on."""
     train, _ = split(job.source, params.holdout, job.seed)
-    objective = SourceLoss(params, job)
+    objective = SourceLoss(params, job, core)
     core.correlation.copy_(cosines(smooth(torch.as_tensor(job.y[train], dtype=torch.float64), objective.smoothing)))
     s = FitSettings(
         params.epochs, params.batch_size, params.lr, params.weight_decay,
@@ -34,8 +36,8 @@ def fitted(core: HeloNetwork, job: Fit, params: HeLo) -> HeloNetwork:
     )  # fmt: skip
 
     def loss(_: Core, batch: Rows, keep: Tensor) -> Tensor:
-        logits, cost = core.answer(batch.views, keep)[1:]
-        return objective(core, batch, logits, cost)[0]
+        scores, cost = core.answer(batch.views, keep)[1:]
+        return objective(core, batch, scores, cost)[0]
 
     fit(core, job, s, loss)
     return core
@@ -58,18 +60,25 @@ class SourceLoss:
     """Eq. 10 with its weights: ``KL(L || L^) + cc_weight mean (M^L - M^gt)^2 + wd_weight <T, cost>``.
 
     Class labels are smoothed, and weigh so that the classes count alike; distributions are as they are and weigh the same.
+    With states the first term is their cross-entropy, smoothed, trials counting alike: how much reports differ says how much
+    is at stake between two states, not how well windows tell them apart.
     """
 
-    def __init__(self, params: HeLo, job: Fit) -> None:
+    def __init__(self, params: HeLo, job: Fit, core: HeloNetwork) -> None:
         self.params = params
+        self.told = _States.of(core, job) if core.states else None
         self.of_classes = job.source.y.ndim == 1
         self.smoothing = params.smoothing if self.of_classes else 0.0
 
-    def __call__(self, core: HeloNetwork, batch: Rows, logits: Tensor, cost: Tensor) -> tuple[Tensor, Terms]:
+    def __call__(self, core: HeloNetwork, batch: Rows, scores: Tensor, cost: Tensor) -> tuple[Tensor, Terms]:
         params = self.params
-        weight = batch.weight if self.of_classes else torch.ones_like(batch.weight)
-        kl = divergence(logits, batch.y, weight, self.smoothing)
-        loss, terms = kl, Terms({"kl": kl})
+        if self.told is not None:
+            loss = self.told.cross_entropy(scores, batch.index, params.smoothing)
+            terms = Terms({"states": loss})
+        else:
+            weight = batch.weight if self.of_classes else torch.ones_like(batch.weight)
+            loss = divergence(scores, batch.y, weight, self.smoothing)
+            terms = Terms({"kl": loss})
         if (likeness := core.label_likeness()) is not None and params.cc_weight:
             wanted = core.correlation if params.correlation == "source" else cosines(smooth(batch.y, self.smoothing))
             cc = (likeness - wanted).square().mean()
@@ -79,6 +88,30 @@ class SourceLoss:
         return loss, terms
 
 
+@dataclass(frozen=True, slots=True)
+class _States:
+    """Of each window of a job's source: its ``state`` (n,), -1 where the network knows no trial of that name, and its
+    ``weight`` (n,)."""
+
+    state: Tensor
+    weight: Tensor
+
+    @classmethod
+    def of(cls, core: HeloNetwork, job: Fit) -> _States:
+        place = {name: i for i, trials in enumerate(core.states) for name in trials}
+        names, number = np.unique(np.asarray(job.source.trial).astype(np.str_), return_inverse=True)
+        state = np.asarray([place.get(str(name), -1) for name in names])[number]
+        weight = np.where(state < 0, 0.0, 1 / np.bincount(number)[number])
+        return cls(torch.as_tensor(state, device=job.device), torch.as_tensor(weight, dtype=torch.float32, device=job.device))
+
+    def cross_entropy(self, scores: Tensor, index: Tensor, smoothing: float) -> Tensor:
+        """Of the ``scores`` (b, states) of the source windows ``index`` (b,)."""
+        weight = self.weight[index]
+        wanted = self.state[index].clamp_min(0)
+        losses = nn.functional.cross_entropy(scores, wanted, reduction="none", label_smoothing=smoothing)
+        return (weight * losses).sum() / weight.sum().clamp_min(1e-12)
+
+
 class _Alignment:
     """The source loss, and between source and target embeddings the MMD or the Sinkhorn divergence."""
 
@@ -86,7 +119,7 @@ class _Alignment:
         self.job, self.params = job, params
         self.source, self.target = rows_of(job)
         self.ratio = torch.ones(job.classes, device=job.device)
-        self.of_source = SourceLoss(params, job)
+        self.of_source = SourceLoss(params, job, cast(HeloNetwork, job.core))
 
     def renew(self, core: Core, p: float) -> None:  # noqa: ARG002 - the same at any progress
         self.ratio = class_ratio(self.job, core, self.target)
@@ -95,9 +128,9 @@ class _Alignment:
         n, m = len(source), len(target)
         views = [torch.cat(pair) for pair in zip(source.views, target.views, strict=True)]
         helo = cast(HeloNetwork, core)
-        embedding, logits, cost = helo.answer(views, views[0].new_ones(n + m, len(views)))
-        loss, terms = self.of_source(helo, source, logits[:n], cost[:n])
-        a, b = shares(source.y, self.ratio), logits.new_full((m,), 1 / m)
+        embedding, scores, cost = helo.answer(views, views[0].new_ones(n + m, len(views)))
+        loss, terms = self.of_source(helo, source, scores[:n], cost[:n])
+        a, b = shares(source.y, self.ratio), scores.new_full((m,), 1 / m)
         if not a.any():  # no source window of a class that the target is said to have
             gap = embedding.sum() * 0
         elif self.params.align == "mmd":

@@ -81,16 +81,24 @@ def moody(seconds: float = 60) -> Recording:
     return numbered(seconds, (*trials, Trial("t2", "x", 40, 60)))
 
 
-def test_classes_of_a_distribution_are_those_that_every_report_has() -> None:
+def _entries(*names: str) -> tuple[ClassEntry, ...]:
+    return tuple(ClassEntry(name=name) for name in names)
+
+
+def test_classes_of_a_distribution_are_those_that_most_reports_have() -> None:
     assert build.classes_of([moody()]) == ["x"]
     assert build.classes_of([moody(), numbered(60, ())], "mood") == ["calm", "glad", "sad"]
+    skipped = numbered(60, (Trial("t0", "x", 0, 20, {"mood": {"calm": 0.5, "sad": 0.5}}),))
+    assert build.classes_of([skipped, moody()], "mood") == ["calm", "sad", "glad"]
+    assert not build.gather(
+        [skipped], replace(numbering(4.0, 2.0), classes=_entries("calm", "glad"), target="mood")
+    ).shares.any()
     with pytest.raises(ValueError, match="no trial has a target 'panas': there is label, mood"):
         build.classes_of([moody()], "panas")
 
 
 def test_windows_carry_the_distribution_of_their_trial_over_the_common_classes() -> None:
-    classes = tuple(ClassEntry(name=name) for name in ("calm", "glad", "sad"))
-    recipe = replace(numbering(4.0, 2.0), classes=classes, target="mood")
+    recipe = replace(numbering(4.0, 2.0), classes=_entries("calm", "glad", "sad"), target="mood")
     windows = build.gather([moody()], recipe)
     assert windows.shares is not None
     first, second, third = (windows.take(windows.trial == f"t{i}") for i in range(3))

@@ -55,6 +55,23 @@ def mood():
     return SimpleNamespace(source=source, model=HeLo(**FAST).fit_source(source, device="cpu"), unseen=moods(1, 3))
 
 
+def sessions(seed, subjects=6, n=20, states=3, labels=6):
+    """People in the same states, 'still' and 'still-2' being one, each with habits of report of their own."""
+    rng, common = np.random.default_rng(seed), np.random.default_rng(7)
+    felt, told = common.normal(size=(states, 8)), common.normal(size=(states, labels))
+    names, kind = [f"state-{k}" for k in range(states - 1)] + ["still", "still-2"], [*range(states), states - 1]
+    x, y, subject, trial = [], [], [], []
+    for person in range(subjects):
+        habit = 0.5 * rng.normal(size=labels)
+        for name, k in zip(names, kind, strict=True):
+            report = np.exp(told[k] + habit + 0.3 * rng.normal(size=labels))
+            x.append(felt[k] + 0.7 * rng.normal(size=(n, 8)))
+            y += [report / report.sum()] * n
+            subject += [person] * n
+            trial += [name] * n
+    return methods.LabelledSet({"eda": np.concatenate(x)}, np.asarray(y), np.asarray(subject), np.asarray(trial))
+
+
 @pytest.fixture(scope="module")
 def fitted(vector_source):
     return HeLo(**FAST).fit_source(vector_source, device="cpu")
@@ -188,6 +205,16 @@ def test_without_behaviour_the_physiological_tokens_stay_as_they_are():
         carried, mask, cost = core._carry(fused, known, tokens, keep > 0)
         torch.testing.assert_close(carried[mask].reshape(3, -1, 16), core.body(fused, known))
     assert float(cost.abs().max()) == 0
+
+
+def test_single_numbers_of_vectors_are_left_out_in_training_alone():
+    core, x = network(feature_dropout=0.5, dropout=0.0), windows(3)
+    there = torch.ones(3, 4)
+    with torch.no_grad():
+        assert torch.equal(core(x, there)[1], core(x, there)[1])
+        core.train()
+        core.project[1].eval()  # the signal's batch statistics
+        assert not torch.equal(core(x, there)[1], core(x, there)[1])
 
 
 def test_plans_gradient_reaches_the_views_unless_detached():
@@ -389,6 +416,50 @@ def test_saved_model_is_the_same(tmp_path, mood):
     assert np.array_equal(again.predict_proba(mood.unseen.x), mood.model.predict_proba(mood.unseen.x))
 
 
+STATES = {**FAST, "states": True, "width": 12, "heads": 2, "holdout": 0}
+
+
+def test_state_that_people_share_is_told_and_what_is_one_persons_is_not(tmp_path):
+    """The answer is the mixture of the states' mean reports, on people unseen near the states' own means."""
+    source, unseen = sessions(0), sessions(1, 3)
+    model = HeLo(**STATES).fit_source(source, device="cpu")
+    assert model.core.states == [["state-0"], ["state-1"], ["still", "still-2"]]
+    p = model.predict_proba(unseen.x)
+    means = np.stack([source.y[np.isin(source.trial, names)].mean(axis=0) for names in model.core.states])
+    np.testing.assert_allclose(model.core.reports, means, atol=1e-6)
+    weights = np.linalg.lstsq(means.T, p.T, rcond=None)[0].T
+    np.testing.assert_allclose(weights @ means, p, atol=1e-5)
+    truth = [next(i for i, names in enumerate(model.core.states) if name in names) for name in unseen.trial]
+    assert (weights.argmax(axis=1) == truth).mean() > 0.9
+    average = np.tile(source.y.mean(axis=0), (len(unseen), 1))
+    assert measures(unseen.y, p)["kl"] < 0.8 * measures(unseen.y, average)["kl"]
+    model.save(tmp_path / "model.npz")
+    np.testing.assert_array_equal(methods.load(tmp_path / "model.npz").predict_proba(unseen.x), p)
+    model.export_onnx(tmp_path / "model.onnx")
+    graph = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
+    feed = {node.name: unseen.x["eda"].astype(np.float32) for node in graph.get_inputs() if node.name == "eda"}
+    assert feed.keys() == {node.name for node in graph.get_inputs()}
+    np.testing.assert_allclose(graph.run(None, feed)[0], p, atol=1e-5)
+
+
+def test_states_are_kept_when_the_embedding_is_aligned():
+    source, unseen = sessions(0), sessions(2, 1)
+    method = HeLo(**STATES, adapt_epochs=2)
+    model = method.fit_source(source, device="cpu")
+    few = source.take(source.trial != "still-2")
+    adapted = method.adapt(model, few, methods.UnlabelledSet({"eda": unseen.x["eda"] + 0.5}), device="cpu")
+    assert adapted.core.states == model.core.states
+    assert torch.equal(adapted.core.reports, model.core.reports)
+    assert not np.allclose(adapted.predict_proba(unseen.x), model.predict_proba(unseen.x))
+
+
+def test_states_need_distributions_of_several_people(vector_source):
+    with pytest.raises(ValueError, match="these are classes, fit with states=False"):
+        HeLo(**STATES).fit_source(vector_source, device="cpu")
+    with pytest.raises(ValueError, match="1 is too few, fit with states=False"):
+        HeLo(**STATES).fit_source(sessions(0, 1), device="cpu")
+
+
 def test_every_switch_learns(mood):
     """Each ablation fits and is better than knowing nothing."""
     average = measures(mood.unseen.y, np.tile(mood.source.y.mean(axis=0), (len(mood.unseen), 1)))["kl"]
@@ -401,6 +472,7 @@ def test_every_switch_learns(mood):
         {"correlation": "batch"},
         {"detach": True},
         {"depth": 2},
+        {"feature_dropout": 0.2},
     ):
         model = HeLo(**{**FAST, "epochs": 10, **switch}).fit_source(mood.source, device="cpu")
         assert measures(mood.unseen.y, model.predict_proba(mood.unseen.x))["kl"] < 0.8 * average, switch
@@ -439,6 +511,8 @@ def test_wrong_parameters_are_named(mood):
         ({"behaviour": "acc"}, "must be a list of views"),
         ({"behaviour": 3}, "must be a list of views"),
         ({"iterations": 0}, "iterations must be an integer from 1 on"),
+        ({"states": 1}, "states must be False or True"),
+        ({"feature_dropout": 1.0}, "feature_dropout must lie in"),
     ):
         with pytest.raises(ValueError, match=message):
             methods.get("helo", **params)
