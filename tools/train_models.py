@@ -1,6 +1,7 @@
 """Train the bundles that ship, with their leave-one-subject-out figures and cards.
 
     python tools/train_models.py DIR [ecg-load] [eeg-load] [eeg-load-muse] [wrist-stress] [wrist-stress-binary]
+        [wrist-panas]
 
 DIR holds the data sets by their names. Some minutes each on two cores, half an hour for the last. Same seed, same machine, same
 model.
@@ -22,10 +23,17 @@ NETWORK = (
 )
 PRIOR = "--prior location_weight=1 --prior scale_weight=4 --prior middle=true --prior extremes=true "
 # Without acceleration: it tells speaking and standing from sitting, which in these sets go with stress.
+PANAS = (
+    "--method helo --param states=true --param tokens=2 --param width=16 --param heads=2 --param feedforward=16 "
+    "--param holdout=0 --param epochs=3 --param batch_size=128 --param lr=0.002 --param weight_decay=0 --param dropout=0.3 "
+    "--param view_dropout=0.35 --param feature_dropout=0.3 --param smoothing=0.0 "
+)
 WRIST = "".join(f"--view {view}:seconds={{0}} " for view in ("ppg.pulse", "ppg.prv", "eda.stats", "eda.tonic", "temp.stats"))
 RECIPES = {
     "ecg-load": f"eegmat --view ecg.hrv:seconds=30 {NETWORK}--param epochs=8 {PRIOR}--orders 6 --smoothing 5",
-    "eeg-load": f"eegmat --view eeg.de:seconds=10 {NETWORK}--param epochs=6 {PRIOR}--prior level=false --orders 3 --smoothing 20",
+    "eeg-load": (
+        f"eegmat --view eeg.de:seconds=10 {NETWORK}--param epochs=6 {PRIOR}--prior level=false --orders 3 --smoothing 20"
+    ),
     # The sites nearest to those of a Muse (TP9, AF7, AF8, TP10), in its order.
     "eeg-load-muse": (
         f"eegmat --view eeg.de:seconds=10,channels=T5+Fp1+Fp2+T6 {NETWORK}--param epochs=6 {PRIOR}--prior level=false "
@@ -39,6 +47,10 @@ RECIPES = {
     "wrist-stress-binary": (
         f"wesad_wrist+stress_predict+induced_stress {WRIST.format(30)}--classes rest=rest+baseline+amusement,stress --hop 10 "
         f"{NETWORK}--param epochs=4 {PRIOR}--prior inertia=2 --orders 4 --smoothing 30"
+    ),
+    "wrist-panas": (
+        f"wesad_wrist {WRIST.format(60)}--target panas --hop 10 {PANAS}--prior level=false --prior middle=true "
+        "--prior extremes=true --prior inertia=2 --orders 6 --smoothing 60"
     ),
 }
 
