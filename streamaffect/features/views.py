@@ -25,6 +25,7 @@ from streamaffect.features import (
     hrvfreq,
     ppg,
     prv,
+    regions,
     resp,
     rhythm,
     temp,
@@ -134,6 +135,17 @@ def eeg_relpower(*, channels: list[str], seconds: float = 4.0, reference: str = 
     names = tuple(f"{channel}.{band}" for channel in channels for band in eeg.BANDS)
     compute = partial(asymmetry.relative_power, channels=tuple(channels), reference=reference)
     return _vector("eeg.relpower/1", Modality.EEG, seconds, names, compute, channels=list(channels), reference=reference)
+
+
+def eeg_regions(*, channels: list[str], seconds: float = 10.0, reference: str = "average") -> View:
+    """``eeg.regions/1`` (regions * 5,): differential entropy of five bands, averaged over the parts of the head."""
+    _check_reference("eeg.regions/1", reference)
+    there = regions.regions(tuple(channels))
+    if not there:
+        raise ValueError(f"view eeg.regions/1: none of {', '.join(channels)} is a site of the 10-20 system")
+    names = tuple(f"{region}.{band}" for region in there for band in eeg.BANDS)
+    compute = partial(regions.regional_entropy, channels=tuple(channels), reference=reference)
+    return _vector("eeg.regions/1", Modality.EEG, seconds, names, compute, channels=list(channels), reference=reference)
 
 
 def eeg_cov(
@@ -257,6 +269,7 @@ FACTORIES: dict[str, Callable[..., View]] = {
     "ecg.hrvfreq/1": ecg_hrvfreq,
     "eeg.asym/1": eeg_asym,
     "eeg.relpower/1": eeg_relpower,
+    "eeg.regions/1": eeg_regions,
     "eeg.cov/1": eeg_cov,
     "emg.stats/1": emg_stats,
     "resp.stats/1": resp_stats,

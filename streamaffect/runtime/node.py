@@ -17,6 +17,7 @@ from streamaffect.bundle.registry import Registry
 from streamaffect.clock import Clock, SystemClock
 from streamaffect.config import AdaptationConfig, RunConfig, SubjectConfig
 from streamaffect.errors import BundleError, UsageError
+from streamaffect.features.views import View
 from streamaffect.messages import Answer, Command, Info
 from streamaffect.methods.state import read_state
 from streamaffect.publish.address import BrokerUrl, TlsFiles
@@ -31,6 +32,7 @@ from streamaffect.runtime.trigger import Schedule
 from streamaffect.runtime.workshop import Workshop
 from streamaffect.signals import Modality
 from streamaffect.sources import devices, lsl
+from streamaffect.sources.channels import has
 from streamaffect.sources.devices import DeviceProfile
 
 _LOG = logging.getLogger(__name__)
@@ -99,12 +101,22 @@ def _modalities(bundle: Bundle) -> set[Modality]:
     return {view.modality for view in bundle.views}
 
 
+def _sites(view: View) -> list[str]:
+    """The channels that a view asks for by name."""
+    channels = view.params.get("channels")
+    return channels if isinstance(channels, list) else []
+
+
 def _default_model(device: DeviceProfile) -> str:
-    """The first shipped model that reads only what the device sends."""
-    sends = {stream.modality for stream in device.streams}
+    """The shipped model that reads only what the device sends; of several the first that tells states, not shares."""
+    sends = {stream.modality: stream for stream in device.streams}
+    fits: list[Bundle] = []
     for name in registry.list_shipped():
-        if _modalities(Bundle.load(registry.find(name))) <= sends:
-            return name
+        bundle = Bundle.load(registry.find(name))
+        if all(view.modality in sends and has(sends[view.modality], _sites(view)) for view in bundle.views):
+            fits.append(bundle)
+    if fits:
+        return min(fits, key=lambda bundle: not bundle.exclusive).name
     there = ", ".join(registry.list_shipped()) or "none"
     raise UsageError(f"no shipped model reads what device {device.name!r} sends (there are {there}): pass --model")
 
@@ -124,9 +136,8 @@ def _fit(device: DeviceProfile, bundle: Bundle, subject: SubjectConfig) -> Devic
     if choice:
         device = device.told(**choice)
     for view in bundle.views:
-        channels = view.params.get("channels")
-        if isinstance(channels, list):
-            device = _with_channels(device, view.modality, tuple(str(channel) for channel in channels), bundle)
+        if channels := _sites(view):
+            device = _with_channels(device, view.modality, tuple(channels), bundle)
     return device
 
 

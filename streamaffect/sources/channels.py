@@ -29,7 +29,8 @@ def site(label: str) -> str:
 def pick(profile: StreamProfile, labels: Sequence[str], count: int, stream: str) -> Pick:
     """The rows of a stream of ``count`` channels; ``labels`` is empty where it has none.
 
-    Sites are found by label, or taken as they come where the stream has no labels and the count fits. Channels that are
+    Sites are found by label, else by the electrode that stands in for them (``near``), or taken as they come where the stream
+    has no labels and the count fits. Channels that are
     no sites are the first ones, under the stream's own labels where it has them. Raises SourceError for a missing one.
     """
     labelled = len(labels) == count and all(labels) and len(set(labels)) == count
@@ -44,8 +45,19 @@ def pick(profile: StreamProfile, labels: Sequence[str], count: int, stream: str)
     return Pick(tuple(range(taken)), ours[:taken])
 
 
+def has(profile: StreamProfile, channels: Sequence[str]) -> bool:
+    """Whether a device of ``profile`` has an electrode for each of ``channels``; one whose sites are not told may."""
+    if not profile.by_label:
+        return True
+    there = {site(label) for label in (*profile.channels, *(wanted for wanted, _ in profile.near))}
+    return all(site(channel) in there for channel in channels)
+
+
 def _by_label(profile: StreamProfile, labels: Sequence[str], stream: str) -> Pick:
     there = {site(label): row for row, label in enumerate(labels)}
+    for wanted, electrode in profile.near:
+        if site(electrode) in there:
+            there.setdefault(site(wanted), there[site(electrode)])
     if missing := [label for label in profile.channels if site(label) not in there]:
         has = f"(it has {', '.join(labels)})"
         raise SourceError(f"stream {stream!r} has no channel {', '.join(missing)} {has}: pass --channels or another --device")

@@ -43,6 +43,7 @@ class StreamProfile:
     at_least: int = 1  # channels, where fewer than ``channels`` will do
     usual_name: str = ""  # part of the names that such devices give their streams: a preference, not a must
     optional: bool = False  # the device is of use without this stream
+    near: tuple[tuple[str, str], ...] = ()  # sites that it has not, and its electrode that stands in for each
     name: str | None = None
     source_id: str | None = None
     unit: str | None = None  # overrides what the stream says
@@ -120,6 +121,7 @@ class DeviceProfile:
 # fmt: off
 EMOTIV_SITES = ("AF3", "F7", "F3", "FC5", "T7", "P7", "O1", "O2", "P8", "T8", "FC6", "F4", "F8", "AF4")
 MUSE_SITES = ("TP9", "AF7", "AF8", "TP10")
+MUSE_NEAR = (("P7", "TP9"), ("Fp1", "AF7"), ("Fp2", "AF8"), ("P8", "TP10"))  # some 3 cm away each
 OPENBCI_SITES = ("Fp1", "Fp2", "C3", "C4", "P7", "P8", "O1", "O2")  # the headset's default montage
 SEED_SITES = (  # the order of the channels in SEED, SEED-IV and SEED-V
     "FP1", "FPZ", "FP2", "AF3", "AF4", "F7", "F5", "F3", "F1", "FZ", "F2", "F4", "F6", "F8", "FT7", "FC5", "FC3", "FC1",
@@ -130,8 +132,8 @@ SEED_SITES = (  # the order of the channels in SEED, SEED-IV and SEED-V
 # fmt: on
 
 
-def _eeg(sites: tuple[str, ...], rate: float, usual_name: str) -> tuple[StreamProfile]:
-    return (StreamProfile(Modality.EEG, sites, rate, by_label=True, usual_name=usual_name),)
+def _eeg(sites: tuple[str, ...], rate: float, usual_name: str, near: tuple[tuple[str, str], ...] = ()) -> tuple[StreamProfile]:
+    return (StreamProfile(Modality.EEG, sites, rate, by_label=True, usual_name=usual_name, near=near),)
 
 
 def _wrist(modality: Modality, channels: tuple[str, ...], rate: float) -> StreamProfile:
@@ -153,7 +155,7 @@ _ALL = (
         "polar-h10", "Polar H10 chest strap, ECG, 130 Hz", (StreamProfile(Modality.ECG, ("ECG",), 130.0, usual_name="polar"),)
     ),
     DeviceProfile("emotiv", "Emotiv EPOC+ / EPOC X, 14 EEG, 128 Hz", _eeg(EMOTIV_SITES, 128.0, "emotiv")),
-    DeviceProfile("muse", "Muse, 4 EEG, 256 Hz", _eeg(MUSE_SITES, 256.0, "muse")),
+    DeviceProfile("muse", "Muse, 4 EEG, 256 Hz", _eeg(MUSE_SITES, 256.0, "muse", MUSE_NEAR)),
     DeviceProfile("openbci", "OpenBCI Cyton, 8 EEG, 250 Hz", _eeg(OPENBCI_SITES, 250.0, "obci")),
     DeviceProfile(
         "empatica",

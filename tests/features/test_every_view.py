@@ -48,7 +48,7 @@ LEVEL = {Modality.TEMP: 33.0, Modality.EDA: 2.0}
 
 
 def view(name: str) -> views.View:
-    sites = {"channels": SITES} if name.split(".")[1].startswith(("de", "asym", "relpower", "cov", "eeg")) else {}
+    sites = {"channels": SITES} if name.split(".")[1].startswith(("de", "asym", "relpower", "regions", "cov", "eeg")) else {}
     return views.make(name, **{**sites, **PARAMS.get(name, {})})
 
 

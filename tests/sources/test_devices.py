@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from streamaffect.errors import SourceError, UsageError
 from streamaffect.signals import Modality
-from streamaffect.sources import devices, units
+from streamaffect.sources import channels, devices, units
 from streamaffect.sources.channels import pick
 from streamaffect.sources.devices import EMOTIV_SITES, SEED_SITES, StreamProfile
 from streamaffect.sources.discovery import StreamInfo
@@ -167,3 +168,14 @@ def test_unknown_unit_names_the_stream_and_the_known_ones() -> None:
 
 def test_every_modality_has_a_unit_and_a_type() -> None:
     assert set(units.CANONICAL) == set(devices.TYPES) == set(Modality)
+
+
+def test_the_nearest_electrode_stands_in_for_a_site_that_the_device_has_not():
+    muse = replace(devices.get("muse").streams[0], channels=("T5", "Fp1", "Fp2", "T6"))
+    found = channels.pick(muse, ["TP9", "AF7", "AF8", "TP10", "AUX"], 5, "muse")
+    assert found.rows == (0, 1, 2, 3)
+    assert found.names == ("T5", "Fp1", "Fp2", "T6")
+    assert channels.has(muse, ("P7", "fp1"))
+    assert not channels.has(devices.get("muse").streams[0], ("Cz",))
+    with pytest.raises(SourceError, match="no channel Cz"):
+        channels.pick(replace(muse, channels=("Cz",)), ["TP9", "AF7", "AF8", "TP10"], 4, "muse")
