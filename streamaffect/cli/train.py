@@ -94,7 +94,7 @@ def call(args: argparse.Namespace) -> int:
         for name, own in by_set(args.dataset, people).items()
     ]
     command = _command(args)
-    text = card(recipe, args.method, data, figures, folds, command) if folds else f"# {recipe.name}\n\nNot evaluated.\n"
+    text = card(recipe, args.method, data, figures, folds, command)
     provenance = {"command": command, "seed": args.seed, **({} if told is None else {"classes": told.provenance()})}
     about: dict[str, Any] = {"params": params, "data": data, "figures": figures, "card": text, "provenance": provenance}
     bundle = _write(args.out, recipe, model, priors, memory, about)

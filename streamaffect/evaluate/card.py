@@ -34,7 +34,6 @@ def card(
     classes = ", ".join(entry.name for entry in recipe.classes)
     views = ", ".join(f"`{view.name}` ({view.seconds:g} s)" for view in recipe.views)
     shares = "measures" in figures
-    weak = [f"{fold.subject} ({fold.source:.2f})" for fold in sorted(folds, key=lambda f: f.source) if fold.source < 0.7]
     rows = (*(_REGRESSIONS_OF_SHARES if shares else _REGRESSIONS), *_ROWS)
     lines = [
         f"# {recipe.name}",
@@ -50,6 +49,26 @@ def card(
         "",
         "## Figures",
         "",
+        *(_measured(recipe, figures, folds, rows) if folds else _NOT_MEASURED),
+        "",
+        f"Made by `{command}`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+_NOT_MEASURED = [
+    "Not measured when it was made. `streamaffect evaluate loso` with the words of the command below measures the recipe, and",
+    "`streamaffect evaluate bundle` this model on other people.",
+]
+
+
+def _measured(
+    recipe: Recipe, figures: Mapping[str, Any], folds: Sequence[Fold], rows: Sequence[tuple[str, str, str]]
+) -> list[str]:
+    shares = "measures" in figures
+    weak = [f"{fold.subject} ({fold.source:.2f})" for fold in sorted(folds, key=lambda f: f.source) if fold.source < 0.7]
+    return [
         *(_of_shares(recipe.target, figures) if shares else _of_labels(figures)),
         "No label of the person left out is used before the final count. The person's own windows, without labels, are used",
         "for normalisation and adaptation: all of them in the first four rows, only those that have flowed by in the others.",
@@ -59,11 +78,13 @@ def card(
         *(_row(figures, *row) for row in rows if row[0] in figures),
         "",
         f"Below .70 (third row) on: {', '.join(weak) or 'nobody'}.",
-        "",
-        f"Made by `{command}`.",
-        "",
+        *(_abstention(figures["risk"]) if "risk" in figures else []),
     ]
-    return "\n".join(lines)
+
+
+def _abstention(risk: Mapping[str, float]) -> list[str]:
+    told = "; ".join(f"the surest {coverage} %: {100 * value:.1f} %" for coverage, value in risk.items())
+    return ["", f"Wrong answers as it streams, after {SETTLED_S:.0f} s, among {told}."]
 
 
 def _of_labels(figures: Mapping[str, Any]) -> list[str]:

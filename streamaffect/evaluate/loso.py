@@ -203,6 +203,9 @@ def summary(folds: list[Fold]) -> dict[str, float | int | dict[str, float]]:
     if labels.ndim == 2:
         subject = np.concatenate([np.repeat(fold.subject, len(fold.labels)) for fold in folds])
         out["measures"] = {name: round(value, 4) for name, value in measures(labels, probabilities, subject).items()}
+    else:
+        risks = metrics.selective(labels, probabilities)
+        out["risk"] = {f"{100 * r['coverage']:.0f}": round(r["risk"], 4) for r in risks if r["coverage"] in (1.0, 0.8)}
     out["temperature"] = round(float(methods.fit_temperature(probabilities, labels)), 4)
     return out
 

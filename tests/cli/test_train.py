@@ -12,14 +12,16 @@ from streamaffect.bundle.build import classes_of
 from streamaffect.bundle.bundle import Bundle, SourceMemory
 from streamaffect.cli import main
 from streamaffect.cli.train import _classes, _figures, _places, _replace
+from streamaffect.config import RunConfig
 from streamaffect.errors import UsageError
 from streamaffect.runtime.engine import Engine
+from streamaffect.runtime.node import plan
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("models") / "quick"
-    words = ["train", "simulated", "--out", str(out), "--no-loso", "--orders", "2", "--valence-arousal", "load=-0.5,0.5"]
+    words = ["train", "simulated", "--out", str(out), "--no-loso", "--orders", "1", "--valence-arousal", "load=-0.5,0.5"]
     assert main([*words, *(f"--param={p}" for p in ("epochs=2", "lead=0.5", "lr=0.003"))]) == 0
     return out
 
@@ -33,6 +35,20 @@ def test_bundle_loads_serves_and_remembers_its_source(trained):
     assert engine(memory.x).probabilities.shape == (memory.y.size, 2)
     assert 0 < memory.held_out.mean() < 0.5
     assert set(memory.subject[memory.held_out]).isdisjoint(memory.subject[~memory.held_out])
+
+
+def test_card_of_a_model_not_measured_says_so_and_names_data_and_command(trained):
+    card = (trained / "CARD.md").read_text()
+    assert "Not measured" in card
+    assert "no person: a simulation" in card
+    assert "streamaffect train simulated" in card
+
+
+def test_a_method_for_vectors_is_refused_where_the_model_reads_signals(trained):
+    subject = {"id": "anna", "device": "shimmer", "model": str(trained)}
+    config = RunConfig.model_validate({"adaptation": {"method": "m3d"}, "subjects": [subject]})
+    with pytest.raises(UsageError, match=r"'m3d' reads vector views alone, model 'quick' reads ecg.raw/1 too"):
+        plan(config)
 
 
 def test_bundle_that_is_there_is_not_replaced_unasked(trained, capsys):

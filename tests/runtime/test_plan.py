@@ -23,8 +23,7 @@ def config(method: str, model: str = "ecg-load") -> RunConfig:
     ("method", "said"),
     [
         ("magic", "unknown method 'magic': there are amanda"),
-        ("m3d", "'m3d' reads vector views alone, model 'ecg-load' reads ecg.raw/1 too"),
-        ("sdcnet", "'sdcnet' reads vector views alone"),
+        ("sdcnet", "'sdcnet' cannot go on from model 'ecg-load', which 'dynamic' made"),
         ("helo", "'helo' cannot go on from model 'ecg-load', which 'dynamic' made"),
         ("amanda", "'amanda' cannot go on from model 'ecg-load', which 'dynamic' made"),
     ],
@@ -35,7 +34,9 @@ def test_a_method_that_cannot_go_on_from_the_model_is_refused(method: str, said:
 
 
 @pytest.mark.usefixtures("home")
-@pytest.mark.parametrize(("method", "model"), [("dynamic", "ecg-load"), ("source", "ecg-load"), ("m3d", "eeg-load")])
+@pytest.mark.parametrize(
+    ("method", "model"), [("dynamic", "ecg-load"), ("source", "ecg-load"), ("m3d", "ecg-load"), ("m3d", "eeg-load")]
+)
 def test_a_method_that_can_go_on_is_taken(method: str, model: str) -> None:
     assert plan(config(method, model)).config.adaptation.method == method
 
