@@ -21,7 +21,8 @@ from streamaffect.runtime.node import plan
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("models") / "quick"
-    words = ["train", "simulated", "--out", str(out), "--no-loso", "--orders", "1", "--valence-arousal", "load=-0.5,0.5"]
+    words = ["train", "simulated", "--out", str(out), "--no-loso", "--orders", "1", "--hop", "10"]
+    words += ["--valence-arousal", "load=-0.5,0.5"]
     assert main([*words, *(f"--param={p}" for p in ("epochs=2", "lead=0.5", "lr=0.003"))]) == 0
     return out
 
