@@ -99,9 +99,9 @@ def of_card(command: str, plan: Plan) -> str:
     """What a card says of the choice."""
     score = plan.provenance["selection_score_optimistic"]
     return (
-        f"\n## Choice of the recipe\n\nChosen on these people, it is that of `{command}`. Selection score (optimistic, the best "
-        f"of several): {score['mean']:.3f} +- {score['error']:.3f}. Figures of strangers, where this card has any, are by the "
-        "recipe chosen again without each of them.\n"
+        f"\n## Choice of the recipe\n\nChosen on these people, it is that of `{command}`.\n"
+        f"Selection score (optimistic, the best of several): {score['mean']:.3f} +- {score['error']:.3f}.\n"
+        "Figures of strangers, where this card has any, are by the recipe chosen again without each of them.\n"
     )
 
 

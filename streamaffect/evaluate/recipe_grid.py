@@ -103,18 +103,19 @@ def grid_of(first: Recording, kind: str | None = None, hop_s: float | None = Non
 
 
 def _views(there: list[Modality], channels: Mapping[Modality, list[str]]) -> list[list[View]]:
-    """Those of one kind's modalities, each list to be read together."""
+    """Those of one kind's modalities, each list to be read together. Seconds are whole, as ``--view`` reads them: a view's
+    layout tells 30 from 30.0."""
     if not there:
         return []
     if there == [Modality.ECG]:
-        return [[views.ecg_hrv(seconds=seconds)] for seconds in (30.0, 45.0)]
+        return [[views.ecg_hrv(seconds=seconds)] for seconds in (30, 45)]
     if there == [Modality.EEG]:
         sites = channels[Modality.EEG]
-        de = [[views.eeg_de(channels=sites, seconds=seconds)] for seconds in (4.0, 10.0)]
-        return [*de, [views.eeg_relpower(channels=sites, seconds=10.0)]]
+        de = [[views.eeg_de(channels=sites, seconds=seconds)] for seconds in (4, 10)]
+        return [*de, [views.eeg_relpower(channels=sites, seconds=10)]]
     of = {
         Modality.PPG: (views.ppg_pulse, views.ppg_prv),
         Modality.EDA: (views.eda_stats, views.eda_tonic),
         Modality.TEMP: (views.temp_stats,),
     }
-    return [[make(seconds=seconds) for kind in there for make in of[kind]] for seconds in (30.0, 60.0)]
+    return [[make(seconds=seconds) for kind in there for make in of[kind]] for seconds in (30, 60)]

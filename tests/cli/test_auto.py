@@ -17,16 +17,16 @@ from streamaffect.signals import Modality
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four people's ECG in EEGMAT's layout: 90 s of rest, 90 s of load."""
+    """Four people's ECG in EEGMAT's layout: 75 s of rest, 75 s of load."""
     folder = tmp_path_factory.mktemp("auto") / "eegmat"
     folder.mkdir()
     for i in range(4):
-        played = simulated.person(f"p{i}", duration_s=180, block_s=90, modalities=[Modality.ECG])
+        played = simulated.person(f"p{i}", duration_s=150, block_s=75, modalities=[Modality.ECG])
         ecg = np.rint(played.signals[0].samples)
         arrays: dict[str, object] = {"subject": f"p{i}", "eeg_fs": 8, "ecg_fs": 256, "eeg_channels": ["Cz"]}
         for k, run in enumerate(("rest", "arithmetic")):
-            arrays |= {f"{run}_ecg": ecg[:, k * 90 * 256 : (k + 1) * 90 * 256], f"{run}_ecg_scale": 1e-3}
-            arrays |= {f"{run}_eeg": np.zeros((1, 90 * 8), np.int16), f"{run}_eeg_scale": 0.1}
+            arrays |= {f"{run}_ecg": ecg[:, k * 75 * 256 : (k + 1) * 75 * 256], f"{run}_ecg_scale": 1e-3}
+            arrays |= {f"{run}_eeg": np.zeros((1, 75 * 8), np.int16), f"{run}_eeg_scale": 0.1}
         np.savez(folder / f"p{i}.npz", **arrays)
     return folder
 
