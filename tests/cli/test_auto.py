@@ -17,10 +17,10 @@ from streamaffect.signals import Modality
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four people's ECG in EEGMAT's layout: 75 s of rest, 75 s of load."""
+    """Three people's ECG in EEGMAT's layout: 75 s of rest, 75 s of load."""
     folder = tmp_path_factory.mktemp("auto") / "eegmat"
     folder.mkdir()
-    for i in range(4):
+    for i in range(3):
         played = simulated.person(f"p{i}", duration_s=150, block_s=75, modalities=[Modality.ECG])
         ecg = np.rint(played.signals[0].samples)
         arrays: dict[str, object] = {"subject": f"p{i}", "eeg_fs": 8, "ecg_fs": 256, "eeg_channels": ["Cz"]}
@@ -66,13 +66,13 @@ def test_each_stranger_is_tested_by_a_recipe_chosen_without_them(root: Path, tmp
     words = ("--recipe", "auto:ecg", "--orders", "2", "--processes", "1", "--out", tmp_path / "models" / "auto")
     outcome = cli("train", "eegmat", "--root", root, *words)
     assert outcome.code == 0, outcome.err
-    assert "made again without each of 4 people" in outcome.out
+    assert "made again without each of 3 people" in outcome.out
     assert "people are tested by: --view ecg.hrv" in outcome.out
     bundle = Bundle.load(tmp_path / "models" / "auto")
     chosen = bundle.manifest.provenance["recipe"]
     assert isinstance(chosen, dict)
-    assert set(chosen["taken_without"]) == {"p0", "p1", "p2", "p3"}
-    assert bundle.manifest.figures["subjects"] == 4
+    assert set(chosen["taken_without"]) == {"p0", "p1", "p2"}
+    assert bundle.manifest.figures["subjects"] == 3
     assert "## Choice of the recipe" in (bundle.path / "CARD.md").read_text("utf-8")
 
 
