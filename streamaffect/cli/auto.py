@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from streamaffect.bundle.build import Recipe, Windows
     from streamaffect.evaluate.loso import Fold
@@ -125,7 +125,15 @@ def _folds(
         print(f"{len(names)} of {len(without)} people are tested by: {flags(words(grid, at))}", flush=True)
         params = {"normalise": None, **option.params}
         folds += loso(who, sets[at[0]], grid.recipe(at, base), option.method, params, only=names, **settings)
+    if silent := untested(without, {fold.subject for fold in folds}):
+        print(silent)
     return sorted(folds, key=lambda fold: who.subjects.index(fold.subject))
+
+
+def untested(without: Collection[str], tested: Collection[str]) -> str:
+    """Who of those with a choice of their own is in no figure: a longer context leaves fewer people to be tested on."""
+    names = [name for name in without if name not in tested]
+    return f"in no figure, for want of windows of two classes by their recipe: {', '.join(names)}" if names else ""
 
 
 def table(choice: Choice) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from streamaffect.bundle.bundle import Bundle
+from streamaffect.cli.auto import untested
 from streamaffect.datasets import simulated
 from streamaffect.evaluate import recipe_grid
 from streamaffect.signals import Modality
@@ -74,6 +75,11 @@ def test_each_stranger_is_tested_by_a_recipe_chosen_without_them(root: Path, tmp
     assert set(chosen["taken_without"]) == {"p0", "p1", "p2"}
     assert bundle.manifest.figures["subjects"] == 3
     assert "## Choice of the recipe" in (bundle.path / "CARD.md").read_text("utf-8")
+
+
+def test_people_in_no_figure_are_named() -> None:
+    assert untested(["p0", "p1", "p2"], {"p1"}).endswith(": p0, p2")
+    assert untested(["p0"], {"p0"}) == ""
 
 
 @pytest.mark.parametrize(
