@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from streamaffect.cli import auto
 from streamaffect.cli.parsing import add_method
 from streamaffect.cli.recipes import add_recipe, modalities, pairs, prior_options, views_and_hop
 
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from streamaffect.evaluate.people import People
     from streamaffect.signals import Recording
 
+_METHOD = "dynamic"
 ABOUT = "train a model on a data set and write it as a bundle"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", help="name of the data set, such as eegmat")
     parser.add_argument("--root", type=Path, metavar="DIR", help="its folder")
-    add_method(parser, "method (default: dynamic)", default="dynamic")
+    add_method(parser, f"method (default: {_METHOD})")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the bundle to write, such as models/ecg-load")
     parser.add_argument(
         "--target",
@@ -37,6 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     about = "labels to tell apart (a,b,c), or classes and their labels (stress=stress,rest=baseline+amusement)"
     parser.add_argument("--classes", metavar="A,B,..", help=about)
     add_recipe(parser)
+    auto.add(parser)
     parser.add_argument("--seconds", type=float, metavar="S", help="context of the usual eeg view (default: 10)")
     parser.add_argument("--param", action="append", default=[], metavar="KEY=VALUE", help="parameter of the method")
     parser.add_argument("--valence-arousal", action="append", default=[], metavar="CLASS=V,A", help="where a class stands")
@@ -48,36 +51,28 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     from streamaffect import methods
-    from streamaffect.bundle.build import Recipe, classes_of, fit_priors, gather, remember, spare_guards, training_set
+    from streamaffect.bundle.build import classes_of, fit_priors, remember, spare_guards, training_set
     from streamaffect.bundle.bundle import DataEntry
     from streamaffect.datasets.joined import by_set
     from streamaffect.datasets.sources import PROVENANCE, UNKNOWN
     from streamaffect.errors import StreamAffectError, UsageError
     from streamaffect.evaluate.card import card
-    from streamaffect.evaluate.loso import loso, summary
+    from streamaffect.evaluate.loso import summary
 
-    if not args.view:
-        modalities(args.modality)
-    prior = prior_options(args)
+    auto.check(args)
+    args.method = args.method or _METHOD
+    prior = _prior(args)
     _check_out(args.out, force=args.force)
     places = _places(args.valence_arousal)
     params = {"normalise": None, **pairs("--param", args.param)}  # the views are normalised, causally, before
-    try:
-        method = methods.get(args.method, **params)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
+    _check_method(args.method, params)
     who, told = _people(args)
     try:
         names = list(told.classes) if told is not None else classes_of(who, args.target)
         classes = _classes(places, names)
-        chosen, hop_s = views_and_hop(args, next(iter(who)), getattr(method, "reads", "any"), args.seconds)
-        recipe = Recipe(args.out.name, tuple(chosen), classes, hop_s, prior, args.orders, args.target, args.smoothing)
-        windows = gather(_usable(who, recipe), recipe)
-        _say(windows, recipe)
-        folds: list[Fold] = []
-        if not args.no_loso:
-            settings: dict[str, Any] = {"seed": args.seed, "processes": args.processes, "progress": _show}
-            folds = loso(who, windows, recipe, args.method, params, **settings)
+        plan = _chosen(args, who, classes) if args.recipe else _told(args, who, classes, prior, params)
+        recipe, windows, folds = plan.recipe, plan.windows, plan.folds
+        method = methods.get(plan.method, **plan.params)
         priors = fit_priors(windows, recipe)
         taught, guards = spare_guards(training_set(windows, priors, recipe, args.seed), method, args.seed)
         model = method.fit_source(taught, seed=args.seed)
@@ -94,14 +89,66 @@ def call(args: argparse.Namespace) -> int:
         for name, own in by_set(args.dataset, people).items()
     ]
     command = _command(args)
-    text = card(recipe, args.method, data, figures, folds, command)
+    text = card(recipe, plan.method, data, figures, folds, command)
     provenance = {"command": command, "seed": args.seed, **({} if told is None else {"classes": told.provenance()})}
-    about: dict[str, Any] = {"params": params, "data": data, "figures": figures, "card": text, "provenance": provenance}
+    if plan.words:
+        same = _command(argparse.Namespace(**{**vars(args), **plan.words, "recipe": None}))
+        provenance["recipe"] = {"command": same, **plan.provenance}
+        text += auto.of_card(same, plan)
+        print(f"the same recipe, told: {same}")
+    about: dict[str, Any] = {"params": plan.params, "data": data, "figures": figures, "card": text, "provenance": provenance}
     bundle = _write(args.out, recipe, model, priors, memory, about)
     if folds:
         print(_figures(text))
     print(f"{args.out}: {bundle.name}, sha256 {bundle.sha256[:12]}")
     return 0
+
+
+def _prior(args: argparse.Namespace) -> dict[str, Any]:
+    """The normaliser's options, as far as words can be checked before people are looked at."""
+    if not args.view:
+        modalities(args.modality)
+    return prior_options(args)
+
+
+def _check_method(name: str, params: dict[str, Any]) -> None:
+    """UsageError for a method or a parameter that there is not."""
+    from streamaffect import methods
+    from streamaffect.errors import UsageError
+
+    try:
+        methods.get(name, **params)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _told(
+    args: argparse.Namespace, who: People, classes: tuple[Any, ...], prior: dict[str, Any], params: dict[str, Any]
+) -> auto.Plan:
+    """The recipe that the words say, the people's windows and folds."""
+    from streamaffect import methods
+    from streamaffect.bundle.build import Recipe, gather
+    from streamaffect.evaluate.loso import loso
+
+    reads = getattr(methods.get(args.method, **params), "reads", "any")
+    chosen, hop_s = views_and_hop(args, next(iter(who)), reads, args.seconds)
+    recipe = Recipe(args.out.name, tuple(chosen), classes, hop_s, prior, args.orders, args.target, args.smoothing)
+    windows = gather(_usable(who, recipe), recipe)
+    _say(windows, recipe)
+    folds: list[Fold] = []
+    if not args.no_loso:
+        settings: dict[str, Any] = {"seed": args.seed, "processes": args.processes, "progress": _show}
+        folds = loso(who, windows, recipe, args.method, params, **settings)
+    return auto.Plan(recipe, args.method, params, windows, folds)
+
+
+def _chosen(args: argparse.Namespace, who: People, classes: tuple[Any, ...]) -> auto.Plan:
+    """The same of the recipe that is chosen."""
+    from streamaffect.bundle.build import Recipe
+
+    plan = auto.choose(args, who, Recipe(args.out.name, (), classes, 0.0, orders=args.orders), _show)
+    _say(plan.windows, plan.recipe)
+    return plan
 
 
 def _people(args: argparse.Namespace) -> tuple[People, ClassMap | None]:
@@ -227,7 +274,8 @@ def _classes(places: dict[str, tuple[float, float]], names: list[str]) -> tuple[
 def _command(args: argparse.Namespace) -> str:
     root = f" --root DIR/{args.root.name}" if args.root else ""
     what = [f"--view {view}" for view in args.view] if args.view else [f"--modality {','.join(modalities(args.modality))}"]
-    parts = [f"streamaffect train {args.dataset}{root} {' '.join(what)} --method {args.method}"]
+    how = f"--recipe {args.recipe}" if args.recipe else f"{' '.join(what)} --method {args.method}"
+    parts = [f"streamaffect train {args.dataset}{root} {how}"]
     parts += [f"--target {args.target}"] if args.target != "label" else []
     parts += [f"--classes {args.classes}"] if args.classes else []
     for flag, values in (("param", args.param), ("prior", args.prior), ("valence-arousal", args.valence_arousal)):

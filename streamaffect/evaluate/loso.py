@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -145,9 +145,11 @@ def loso(
     processes: int = 2,
     progress: Callable[[Fold], None] | None = None,
     out: Path | None = None,
+    only: Collection[str] | None = None,
 ) -> list[Fold]:
-    """All folds of ``windows``, those of ``who``, in ``processes`` processes of one thread each; people with one class only
-    are not tested on. What is finished is kept until all is (in ``out`` for good), so that a run that was killed goes on.
+    """All folds of ``windows``, those of ``who`` (or of ``only`` these of them), in ``processes`` processes of one thread each;
+    people with one class only are not tested on. What is finished is kept until all is (in ``out`` for good), so that a run
+    that was killed goes on.
 
     Raises:
         ValueError: fewer than two people have windows of two classes.
@@ -176,6 +178,7 @@ def loso(
     pieces = [
         _Stranger(who, name, method, Training(recipe, method, params, seed, {}, _others(files, name), calibrated=False))
         for name in tested
+        if only is None or name in only
     ]
     desk.finish("people", pieces, folder)
     done = [fold(folds.Fold.load(folder / piece.file)) for piece in pieces]
