@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, ValidationError, model_validator
 
 from streamaffect.errors import BundleError
 from streamaffect.features import views
 from streamaffect.features.normalise import Prior
+from streamaffect.features.personal import AnyPrior
+from streamaffect.features.recentre import SpdPrior
 from streamaffect.features.views import View
 from streamaffect.methods import LabelledSet
 
@@ -79,13 +81,46 @@ class PriorEntry(_Part):
         )
 
 
+class SpdEntry(_Part):
+    """The source prior of recentring one view of log-covariances: ``mean`` (bands, c, c)."""
+
+    mean: list[list[list[float]]]
+    weight: float
+    metric: str
+    scale: float
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        self.prior()
+        return self
+
+    def prior(self) -> SpdPrior:
+        return SpdPrior(np.asarray(self.mean, np.float64), self.weight, self.metric, self.scale)
+
+    @classmethod
+    def of(cls, prior: SpdPrior) -> Self:
+        return cls(mean=prior.mean.tolist(), weight=prior.weight, metric=prior.metric, scale=prior.scale)
+
+
+def _kind(prior: object) -> str:
+    """An entry with a ``mean`` is one of matrices: told so, a wrong one is judged as what it is."""
+    return "spd" if isinstance(prior, SpdEntry) or (isinstance(prior, dict) and "mean" in prior) else "elements"
+
+
+_AnyEntry = Annotated[Annotated[PriorEntry, Tag("elements")] | Annotated[SpdEntry, Tag("spd")], Discriminator(_kind)]
+
+
+def entry_of(prior: AnyPrior) -> PriorEntry | SpdEntry:
+    return SpdEntry.of(prior) if isinstance(prior, SpdPrior) else PriorEntry.of(prior)
+
+
 class ViewEntry(_Part):
     """One input of the model: the view, its parameters, the hash of its layout, and how it is normalised."""
 
     name: str
     params: dict[str, JsonValue]
     layout: str
-    prior: PriorEntry | None = None
+    prior: _AnyEntry | None = None
 
 
 class DataEntry(_Part):
@@ -161,7 +196,7 @@ class Bundle:
         return self.manifest.target == LABEL
 
     @property
-    def priors(self) -> dict[str, Prior]:
+    def priors(self) -> dict[str, AnyPrior]:
         """Priors of the views that are normalised, by view key."""
         pairs = zip(self.views, self.manifest.views, strict=True)
         return {view.key: entry.prior.prior() for view, entry in pairs if entry.prior is not None}
@@ -226,9 +261,15 @@ def _view(path: Path, entry: ViewEntry) -> View:
         raise BundleError(f"bundle {path}: {error}") from None
     if view.layout != entry.layout:
         raise BundleError(f"bundle {path}: view {entry.name} is laid out differently in this version: train the model again")
-    if (p := entry.prior) is not None and any((len(v),) != view.shape for v in (p.location, p.scale, p.spread)):
+    if entry.prior is not None and not _fits(entry.prior, view):
         raise BundleError(f"bundle {path}: view {entry.name} is {view.shape}, its prior is of another length: train it again")
     return view
+
+
+def _fits(entry: PriorEntry | SpdEntry, view: View) -> bool:
+    if isinstance(entry, SpdEntry):
+        return len(entry.mean) == view.covariances and (entry.prior().width,) == view.shape
+    return all((len(values),) == view.shape for values in (entry.location, entry.scale, entry.spread))
 
 
 def _hash(file: Path) -> str:
