@@ -24,9 +24,9 @@ from streamaffect.bundle.bundle import (
     Manifest,
     SourceMemory,
     ViewEntry,
-    entry_of,
     write,
 )
+from streamaffect.bundle.priors import entry_of
 from streamaffect.features.extract import Extractor, windows_of
 from streamaffect.features.personal import AnyPrior, fit_prior, normaliser_of
 from streamaffect.features.views import View
