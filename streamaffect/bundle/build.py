@@ -22,13 +22,13 @@ from streamaffect.bundle.bundle import (
     ClassEntry,
     DataEntry,
     Manifest,
-    PriorEntry,
     SourceMemory,
     ViewEntry,
     write,
 )
+from streamaffect.bundle.priors import entry_of
 from streamaffect.features.extract import Extractor, windows_of
-from streamaffect.features.normalise import Normaliser, Prior
+from streamaffect.features.personal import AnyPrior, fit_prior, normaliser_of
 from streamaffect.features.views import View
 from streamaffect.methods import LabelledSet, Method, Model, held_out
 from streamaffect.signals import Float32, Recording, Trial
@@ -44,7 +44,7 @@ _GUARDS = 0.1  # of the people that a method would train on are kept for the gua
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a bundle is made of. ``prior_options`` go to :meth:`Prior.fit`; ``orders`` is how often each person is played;
+    """What a bundle is made of. ``prior_options`` go to :func:`fit_prior`; ``orders`` is how often each person is played;
     ``target`` names the trials' distribution to learn, or ``label``; ``smoothing_s`` over how long answers are averaged."""
 
     name: str
@@ -145,7 +145,7 @@ def gather(recordings: Iterable[Recording], recipe: Recipe) -> Windows:
     return Windows(plain, mode, np.asarray(subject), np.asarray(trial), np.asarray(t_end), distributions)
 
 
-def fit_priors(windows: Windows, recipe: Recipe) -> dict[str, Prior]:
+def fit_priors(windows: Windows, recipe: Recipe) -> dict[str, AnyPrior]:
     """The source priors of the vector views, from labelled windows, each class counting the same in each person, or each
     trial where labels are distributions.
 
@@ -155,11 +155,11 @@ def fit_priors(windows: Windows, recipe: Recipe) -> dict[str, Prior]:
     if not (windows.y >= 0).any():
         names = ", ".join(entry.name for entry in recipe.classes) if recipe.target == LABEL else recipe.target
         raise ValueError(f"no window lies in one trial whole with a label among {names}: are the trials long enough?")
-    priors = {}
+    priors: dict[str, AnyPrior] = {}
     rows = _balanced(windows, np.random.default_rng(0))
     for view in recipe.views:
         if view.is_vector:
-            priors[view.key] = Prior.fit(windows.plain[view.key][rows], windows.subject[rows], **recipe.prior_options)
+            priors[view.key] = fit_prior(view, windows.plain[view.key][rows], windows.subject[rows], recipe.prior_options)
     return priors
 
 
@@ -179,14 +179,14 @@ def _balanced(windows: Windows, rng: np.random.Generator) -> npt.NDArray[np.int6
 
 
 def normalise_in_order(
-    windows: Windows, rows: npt.NDArray[np.int64], priors: Mapping[str, Prior], *, whole: bool = False
+    windows: Windows, rows: npt.NDArray[np.int64], priors: Mapping[str, AnyPrior], *, whole: bool = False
 ) -> dict[str, Float32]:
     """Rows of one person normalised as they flow by in that order (causally), or by the statistics of all (``whole``)."""
     out = {}
     for key, plain in windows.plain.items():
         x = plain[rows]
         if key in priors:
-            normaliser = Normaliser(priors[key])
+            normaliser = normaliser_of(priors[key])
             if whole:
                 for row in x:
                     normaliser.update(row)
@@ -226,7 +226,7 @@ def _cut(rows: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[n
     return rows[start : start + n]
 
 
-def training_set(windows: Windows, priors: Mapping[str, Prior], recipe: Recipe, seed: int) -> LabelledSet:
+def training_set(windows: Windows, priors: Mapping[str, AnyPrior], recipe: Recipe, seed: int) -> LabelledSet:
     """What a model is fitted on: each person's windows normalised causally in each of the orders, but for the first
     ``_YOUNG`` of each, and as often by the statistics of the whole recording, unlabelled windows included, as a long session
     ends up with. Of windows that all but coincide only some."""
@@ -247,7 +247,9 @@ def training_set(windows: Windows, priors: Mapping[str, Prior], recipe: Recipe, 
     return LabelledSet(x=x, y=windows.labels(at), subject=windows.subject[at], trial=windows.trial[at])
 
 
-def _settled(windows: Windows, subject: str, priors: Mapping[str, Prior]) -> tuple[dict[str, Float32], npt.NDArray[np.int64]]:
+def _settled(
+    windows: Windows, subject: str, priors: Mapping[str, AnyPrior]
+) -> tuple[dict[str, Float32], npt.NDArray[np.int64]]:
     """The labelled windows of one person by the statistics of all of that person's, and their rows."""
     mine = np.flatnonzero(windows.subject == subject)
     labelled = windows.y[mine] >= 0
@@ -275,7 +277,7 @@ def spare_guards(taught: LabelledSet, method: Method, seed: int) -> tuple[Labell
     return taught.take(~np.isin(taught.subject, guards)), guards
 
 
-def remember(windows: Windows, priors: Mapping[str, Prior], guards: npt.NDArray[np.str_]) -> SourceMemory:
+def remember(windows: Windows, priors: Mapping[str, AnyPrior], guards: npt.NDArray[np.str_]) -> SourceMemory:
     """The source memory: each person's labelled windows, normalised by all of that person's windows.
 
     A model is fitted on young statistics, for it has to speak while they are. Adaptation begins when the wearer has been in
@@ -299,7 +301,7 @@ def build(
     path: Path,
     recipe: Recipe,
     model: Model,
-    priors: Mapping[str, Prior],
+    priors: Mapping[str, AnyPrior],
     memory: SourceMemory,
     *,
     params: Mapping[str, Any],
@@ -311,7 +313,7 @@ def build(
     """Write version 0 of a bundle at ``path``, which must not exist."""
     entries = []
     for view in recipe.views:
-        prior = PriorEntry.of(priors[view.key]) if view.key in priors else None
+        prior = entry_of(priors[view.key]) if view.key in priors else None
         entries.append(ViewEntry(name=view.name, params=dict(view.params), layout=view.layout, prior=prior))  # type: ignore[arg-type]
     manifest = Manifest(
         name=recipe.name,

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
+from streamaffect.bundle.priors import AnyEntry, Part, fits
 from streamaffect.errors import BundleError
 from streamaffect.features import views
-from streamaffect.features.normalise import Prior
+from streamaffect.features.personal import AnyPrior
 from streamaffect.features.views import View
 from streamaffect.methods import LabelledSet
 
@@ -34,11 +35,7 @@ class BundleExistsError(BundleError):
     """There is something already where a bundle was to be written."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ClassEntry(_Part):
+class ClassEntry(Part):
     """One class; valence and arousal in -1..1 where it has them."""
 
     name: str = Field(pattern=r"^[a-z0-9_-]{1,32}$")
@@ -46,49 +43,16 @@ class ClassEntry(_Part):
     arousal: float | None = Field(default=None, ge=-1, le=1)
 
 
-class PriorEntry(_Part):
-    """The source prior of the per-person normalisation of one vector view (k,)."""
-
-    location: list[float]
-    scale: list[float]
-    spread: list[float]
-    location_weight: float
-    scale_weight: float
-    level: bool
-    middle: bool = False
-    extremes: bool = False
-    inertia: float = Field(default=4.0, gt=0)
-
-    def prior(self) -> Prior:
-        location, scale, spread = (np.asarray(v, np.float64) for v in (self.location, self.scale, self.spread))
-        weights, blocks = (self.location_weight, self.scale_weight), (self.level, self.middle, self.extremes)
-        return Prior(location, scale, spread, *weights, *blocks, self.inertia)
-
-    @classmethod
-    def of(cls, prior: Prior) -> Self:
-        return cls(
-            location=prior.location.tolist(),
-            scale=prior.scale.tolist(),
-            spread=prior.spread.tolist(),
-            location_weight=prior.location_weight,
-            scale_weight=prior.scale_weight,
-            level=prior.level,
-            middle=prior.middle,
-            extremes=prior.extremes,
-            inertia=prior.inertia,
-        )
-
-
-class ViewEntry(_Part):
+class ViewEntry(Part):
     """One input of the model: the view, its parameters, the hash of its layout, and how it is normalised."""
 
     name: str
     params: dict[str, JsonValue]
     layout: str
-    prior: PriorEntry | None = None
+    prior: AnyEntry | None = None
 
 
-class DataEntry(_Part):
+class DataEntry(Part):
     """A data set that went into the model."""
 
     name: str
@@ -97,7 +61,7 @@ class DataEntry(_Part):
     subjects: list[str]
 
 
-class Manifest(_Part):
+class Manifest(Part):
     """``bundle.json``. ``target``: what the classes are classes of, ``label`` where they exclude each other, else the name of
     the distribution that the model was taught. ``smoothing_s``: time constant of the average over the past that is served."""
 
@@ -110,13 +74,13 @@ class Manifest(_Part):
     hop_s: float = Field(gt=0)
     smoothing_s: float = Field(default=0.0, ge=0)
     method: str
-    params: dict[str, JsonValue] = {}
+    params: dict[str, JsonValue] = Field(default_factory=dict)
     temperature: float = Field(default=1.0, gt=0)
     parent: str | None = None
-    provenance: dict[str, JsonValue] = {}
-    data: list[DataEntry] = []
-    figures: dict[str, JsonValue] = {}
-    files: dict[_FileName, str] = {}
+    provenance: dict[str, JsonValue] = Field(default_factory=dict)
+    data: list[DataEntry] = Field(default_factory=list)
+    figures: dict[str, JsonValue] = Field(default_factory=dict)
+    files: dict[_FileName, str] = Field(default_factory=dict)
 
     def text(self) -> str:
         """``bundle.json``, with the sha256 of the manifest, and through ``files`` of the whole bundle."""
@@ -161,7 +125,7 @@ class Bundle:
         return self.manifest.target == LABEL
 
     @property
-    def priors(self) -> dict[str, Prior]:
+    def priors(self) -> dict[str, AnyPrior]:
         """Priors of the views that are normalised, by view key."""
         pairs = zip(self.views, self.manifest.views, strict=True)
         return {view.key: entry.prior.prior() for view, entry in pairs if entry.prior is not None}
@@ -226,7 +190,7 @@ def _view(path: Path, entry: ViewEntry) -> View:
         raise BundleError(f"bundle {path}: {error}") from None
     if view.layout != entry.layout:
         raise BundleError(f"bundle {path}: view {entry.name} is laid out differently in this version: train the model again")
-    if (p := entry.prior) is not None and any((len(v),) != view.shape for v in (p.location, p.scale, p.spread)):
+    if entry.prior is not None and not fits(entry.prior, view):
         raise BundleError(f"bundle {path}: view {entry.name} is {view.shape}, its prior is of another length: train it again")
     return view
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from streamaffect.features.views import View
     from streamaffect.signals import Recording
 
-PRIOR_OPTIONS = ("location_weight", "scale_weight", "level", "middle", "extremes", "inertia")
+PRIOR_OPTIONS = ("location_weight", "scale_weight", "level", "middle", "extremes", "inertia", "recentre")
 HOP_S = {"ecg": 5.0, "eda": 5.0, "eeg": 2.0, "ppg": 5.0}
 EEG_SECONDS = 10.0  # four seconds of band power are noisier, twenty make the wearer wait (compare with --view)
 
@@ -32,6 +32,8 @@ def prior_options(args: argparse.Namespace) -> dict[str, Any]:
     found = pairs("--prior", args.prior)
     if unknown := found.keys() - set(PRIOR_OPTIONS):
         raise UsageError(f"--prior knows {', '.join(PRIOR_OPTIONS)}, not {', '.join(sorted(unknown))}")
+    if not isinstance(recentre := found.get("recentre", True), bool):
+        raise UsageError(f"--prior recentre is true or false, got {recentre!r}")
     if not args.smoothing >= 0:
         raise UsageError(f"--smoothing must not be negative, got {args.smoothing:g}")
     return found

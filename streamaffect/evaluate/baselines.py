@@ -15,6 +15,8 @@ import numpy.typing as npt
 from streamaffect.bundle.build import Windows
 from streamaffect.bundle.bundle import Bundle, SourceMemory
 from streamaffect.evaluate.played import Played
+from streamaffect.features.personal import AnyPrior
+from streamaffect.features.recentre import Recentre, SpdPrior
 from streamaffect.signals import Float32, Float64
 
 NEIGHBOURS = 15  # of the k nearest source windows
@@ -70,15 +72,33 @@ def of_bundle(bundle: Bundle, target: Windows) -> dict[str, Float32]:
         return {}
     memory = SourceMemory.load(bundle)
     # The level of the person, behind the relative values, is what zscore takes away.
-    relative = {key: memory.x[key][:, : priors[key].location.size] for key in keys}
-    scaled = {key: (target.plain[key] - priors[key].location) / priors[key].scale for key in keys}
+    relative = {key: memory.x[key][:, : target.plain[key].shape[1]] for key in keys}
+    scaled = {key: _on_source_scale(priors[key], target.plain[key]) for key in keys}
     train = matrix(relative, keys)
-    theirs, own = each(train, memory.subject), each(matrix(target.plain, keys), target.subject)
+    mine = {key: _recentred(priors[key], target.plain[key]) for key in keys}
+    theirs, own = each(train, memory.subject), each(matrix(mine, keys), target.subject)
     if memory.y.ndim == 2:
         return _of_reports(theirs, memory.y.astype(np.float32), own)
     y, classes = memory.y.astype(np.int64), len(bundle.classes)
     plain = logistic(train, y, np.clip(np.concatenate([scaled[key] for key in keys], axis=1), -10, 10), classes)
     return {"source_only": plain, "zscore": logistic(theirs, y, own, classes)}
+
+
+def _on_source_scale(prior: AnyPrior, plain: Float32) -> Float64:
+    """A person's view (n, k) as if the source people's statistics were this person's."""
+    if isinstance(prior, SpdPrior):
+        return Recentre(prior)(plain).astype(np.float64)
+    return np.asarray((plain - prior.location) / prior.scale)
+
+
+def _recentred(prior: AnyPrior, plain: Float32) -> Float32:
+    """A person's view (n, k) as the memory has the source people's, but for each element's place and scale."""
+    if not isinstance(prior, SpdPrior):
+        return plain
+    person = Recentre(prior)
+    for row in plain:
+        person.update(row)
+    return person(plain)
 
 
 def _of_reports(x: Float64, reports: Float32, asked: Float64) -> dict[str, Float32]:

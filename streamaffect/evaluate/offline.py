@@ -15,7 +15,7 @@ from streamaffect.bundle.build import Windows, normalise_in_order
 from streamaffect.bundle.bundle import WEIGHTS, Bundle, SourceMemory
 from streamaffect.evaluate.played import Played, Truth
 from streamaffect.features.extract import Extractor, specs_of
-from streamaffect.features.normalise import Prior
+from streamaffect.features.personal import AnyPrior
 from streamaffect.features.views import View
 from streamaffect.runtime.smoothing import both_ways
 from streamaffect.signals import Float32, Float64, Recording
@@ -60,7 +60,7 @@ class Learned:
 
     model: methods.Model
     views: tuple[View, ...]
-    priors: Mapping[str, Prior]
+    priors: Mapping[str, AnyPrior]
     memory: Callable[[], SourceMemory]
     smoothing_s: float = 0.0
 

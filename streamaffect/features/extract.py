@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamaffect.features.normalise import Normaliser, Prior
+from streamaffect.features.personal import AnyPrior, normaliser_of
 from streamaffect.features.quality import USABLE, quality
 from streamaffect.features.views import View
 from streamaffect.features.windows import LAG_S, Windower
@@ -49,9 +49,9 @@ class Features:
 class Extractor:
     """Views and normalisation of one person's stream; the statistics of the person live here."""
 
-    def __init__(self, views: Sequence[View], priors: Mapping[str, Prior]) -> None:
+    def __init__(self, views: Sequence[View], priors: Mapping[str, AnyPrior]) -> None:
         self.views = tuple(views)
-        self.normalisers = {key: Normaliser(prior) for key, prior in priors.items()}
+        self.normalisers = {key: normaliser_of(prior) for key, prior in priors.items()}
 
     def snapshot(self) -> Extractor:
         """A copy with the person's statistics as they are now, for another thread."""

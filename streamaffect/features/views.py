@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import entry_points
 
@@ -43,6 +43,7 @@ class View:
     """``compute`` turns a window of ``seconds`` of ``modality`` into an array of ``shape``; NaN where it cannot.
 
     ``features`` names the elements of a vector view; a raw view has none. Vector views are normalised per person.
+    ``covariances``: of how many log-covariances a vector is made (see :func:`spd.to_vector`), 0 where it is made of none.
     """
 
     name: str
@@ -52,6 +53,7 @@ class View:
     shape: tuple[int, ...]
     features: tuple[str, ...]
     compute: Callable[[Window], Float32]
+    covariances: int = 0
 
     @property
     def key(self) -> str:
@@ -167,7 +169,8 @@ def eeg_cov(
     compute = partial(covariance.ln_covariance, channels=sites, bands=ranges, shrink=shrink, reference=reference)
     names = covariance.features(sites, ranges)
     params: dict[str, float | str | list[str]] = {"channels": list(channels), "bands": kept}
-    return _vector(name, Modality.EEG, seconds, names, compute, **params, shrink=shrink, reference=reference)
+    view = _vector(name, Modality.EEG, seconds, names, compute, **params, shrink=shrink, reference=reference)
+    return replace(view, covariances=len(ranges))
 
 
 def eda_stats(*, seconds: float = 30.0) -> View:

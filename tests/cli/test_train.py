@@ -117,6 +117,7 @@ def test_figures_are_those_of_the_card():
         (["simulated", "--param", "epochs"], 2, "KEY=VALUE"),
         (["simulated", "--param", "epochz=3"], 2, "epochz"),
         (["simulated", "--prior", "weight=3"], 2, "weight"),
+        (["simulated", "--prior", "recentre=maybe"], 2, "recentre is true or false, got 'maybe'"),
         (["simulated", "--valence-arousal", "load=high"], 2, "'load=high'"),
         (["simulated", "--valence-arousal", "load=0.5"], 2, "CLASS=V,A"),
         (["simulated", "--valence-arousal", "load=0,2"], 2, "-1..1"),

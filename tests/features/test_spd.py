@@ -120,8 +120,17 @@ def test_person_with_another_gain_looks_like_the_others() -> None:
     assert np.allclose(prior.mean[0], 2 * spd.geometric_mean(a), rtol=1e-4)
     _, loud = recentred(50 * a, prior)
     _, still = recentred(a, prior)
-    assert np.allclose(loud[150:], still[150:], atol=0.25)
+    assert np.allclose(loud[150:], still[150:], atol=0.25 / prior.scale)
     assert np.abs(vectors(50 * a)[150:, 0] - vectors(a)[150:, 0]).min() > 3
+
+
+def test_scale_is_that_of_an_element_within_people_and_far_values_are_clipped() -> None:
+    a = covariances(200)
+    prior = SpdPrior.fit(vectors(np.concatenate([a, 4 * a])), np.repeat(["p", "q"], 200))
+    person, _ = recentred(a, prior)
+    assert np.sqrt(np.mean(person(vectors(a)) ** 2)) == pytest.approx(1, abs=0.05)
+    assert prior.width == person(vectors(a)).shape[1] == 10
+    assert np.abs(person(vectors(1e9 * a))).max() == 10
 
 
 def test_holes_count_for_nothing_and_stay_holes() -> None:
@@ -139,7 +148,14 @@ def test_holes_count_for_nothing_and_stay_holes() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [((np.eye(3),), "bands"), ((np.eye(3)[None], 0.0), "weigh"), ((np.eye(3)[None], 1.0, "wasserstein"), "metric")],
+    [
+        ((np.eye(3),), "bands"),
+        ((np.eye(3)[None], 0.0), "weigh"),
+        ((np.eye(3)[None], 1.0, "wasserstein"), "metric"),
+        ((np.diag([1.0, 0.0, 1.0])[None],), "positive definite"),
+        ((np.full((1, 2, 2), np.nan),), "positive definite"),
+        ((np.eye(3)[None], 1.0, "riemann", 0.0), "scale"),
+    ],
 )
 def test_prior_that_cannot_be_is_refused(arguments: tuple[object, ...], says: str) -> None:
     with pytest.raises(ValueError, match=says):
