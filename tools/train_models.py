@@ -32,7 +32,7 @@ WRIST = "".join(f"--view {view}:seconds={{0}} " for view in ("ppg.pulse", "ppg.p
 RECIPES = {
     "ecg-load": f"eegmat --view ecg.hrv:seconds=30 {NETWORK}--param epochs=8 {PRIOR}--orders 6 --smoothing 5",
     "eeg-load": (
-        f"eegmat --view eeg.regions:seconds=10 {NETWORK}--param epochs=6 {PRIOR}--prior level=false --orders 6 --smoothing 20"
+        f"eegmat --view eeg.de:seconds=10 {NETWORK}--param epochs=6 {PRIOR}--prior level=false --orders 3 --smoothing 20"
     ),
     # The sites nearest to those of a Muse (TP9, AF7, AF8, TP10), in its order.
     "eeg-load-muse": (
