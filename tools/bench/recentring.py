@@ -11,6 +11,12 @@ regression fitted per fold). Rest came first for everybody, so a causal figure h
     eeg.cov           plain       0.614 +- 0.237    0.613 +- 0.235
     eeg.cov           z-scored    0.648 +- 0.204    0.614 +- 0.241
     eeg.cov           recentred   0.700 +- 0.214    0.679 +- 0.244
+
+and with --bands theta alpha beta:
+
+    eeg.cov           plain       0.698 +- 0.209    0.701 +- 0.204
+    eeg.cov           z-scored    0.705 +- 0.211    0.704 +- 0.241
+    eeg.cov           recentred   0.753 +- 0.217    0.741 +- 0.238
 """
 
 from __future__ import annotations
