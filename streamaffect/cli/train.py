@@ -43,7 +43,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, metavar="S", help="context of the usual eeg view (default: 10)")
     parser.add_argument("--param", action="append", default=[], metavar="KEY=VALUE", help="parameter of the method")
     parser.add_argument("--valence-arousal", action="append", default=[], metavar="CLASS=V,A", help="where a class stands")
-    parser.add_argument("--no-loso", action="store_true", help="skip leave-one-subject-out: no figures, temperature 1")
+    parser.add_argument(
+        "--no-loso", action="store_true", help="skip leave-one-subject-out: no figures; the guard's people tell the temperature"
+    )
     parser.add_argument("--processes", type=int, default=2, help="folds at a time (default: 2)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--force", action="store_true", help="replace the bundle that is there")
@@ -58,6 +60,7 @@ def call(args: argparse.Namespace) -> int:
     from streamaffect.errors import StreamAffectError, UsageError
     from streamaffect.evaluate.card import card
     from streamaffect.evaluate.loso import summary
+    from streamaffect.evaluate.trained import by_guards
 
     auto.check(args)
     args.method = args.method or _METHOD
@@ -81,8 +84,8 @@ def call(args: argparse.Namespace) -> int:
     except ValueError as error:
         raise StreamAffectError(f"{args.dataset}: {error}") from error
     figures: dict[str, Any] = summary(folds) if folds else {"subjects": 0}
-    model = model.calibrated(float(figures.get("temperature", 1.0)))
     memory = remember(windows, priors, guards)
+    model = model.calibrated(float(figures["temperature"])) if folds else by_guards(model, memory)
     people = list(dict.fromkeys(windows.subject.tolist()))
     data = [
         DataEntry(name=name, subjects=own, **PROVENANCE.get(name, UNKNOWN)._asdict())

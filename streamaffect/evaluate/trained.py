@@ -25,12 +25,18 @@ def learn(
     taught, guards = spare_guards(training_set(windows, priors, recipe, seed), learner, seed)
     model = learner.fit_source(taught, seed=seed, device="cpu")
     memory = remember(windows, priors, guards)
-    if calibrated and memory.held_out.any():
-        unseen = {key: value[memory.held_out] for key, value in memory.x.items()}
-        # Of a model with temperature T0, what is fitted is T / T0.
-        relative = methods.fit_temperature(model.predict_proba(unseen), memory.y[memory.held_out])
-        model = model.calibrated(model.temperature * relative)
+    model = by_guards(model, memory) if calibrated else model
     return Learned(model, recipe.views, priors, lambda: memory, recipe.smoothing_s), memory
+
+
+def by_guards(model: methods.Model, memory: SourceMemory) -> methods.Model:
+    """The model with the temperature that suits the people kept for the guard, whom it has not seen; itself without any."""
+    if not memory.held_out.any():
+        return model
+    unseen = {key: value[memory.held_out] for key, value in memory.x.items()}
+    # Of a model with temperature T0, what is fitted is T / T0.
+    relative = methods.fit_temperature(model.predict_proba(unseen), memory.y[memory.held_out])
+    return model.calibrated(model.temperature * relative)
 
 
 def ship(
