@@ -112,11 +112,14 @@ def _predicted(
         # The views are normalised before.
         learner = methods.get(method, **{"normalise": None, **params})
         model = learner.adapt(model, learned.memory().known(), target, seed=seed, device="cpu")
+    said = model.predict_proba(x)
+    for part in (score, ~score):  # what is scored listens to nothing else
+        said[part] = both_ways(said[part], windows.t_end_s[part], learned.smoothing_s)
     n = len(windows)
     return Played(
         subject=str(windows.subject[0]),
         t_end_s=windows.t_end_s,
-        probabilities=both_ways(model.predict_proba(x), windows.t_end_s, learned.smoothing_s),
+        probabilities=said,
         reason=np.full(n, "", "<U32"),
         truth=Truth(windows.y, windows.trial, windows.shares),
         version=np.full(n, 0 if method is None else 1, np.int64),

@@ -16,6 +16,7 @@ from streamaffect.evaluate.baselines import aligned
 from streamaffect.evaluate.bundle_on import Settings, bundle_on, recipe_of, windows_on
 from streamaffect.evaluate.offline import Learned, parts
 from streamaffect.evaluate.played import Truth
+from streamaffect.runtime.smoothing import both_ways
 from streamaffect.signals import Recording
 
 CONTEXT_S = 30.0
@@ -71,15 +72,25 @@ def test_garbage_labels_change_no_prediction(shipped: Bundle, windows: Windows, 
 
 def test_split_knows_nothing_of_the_windows_that_it_scores(shipped: Bundle, windows: Windows) -> None:
     """Another end of the recording changes what is said of it, but not what is said of any other scored window."""
-    asked = Settings("split", {})
-    honest = windows_on(Learned.of(shipped), windows, None, asked)
+    asked, learned = Settings("split", {}), replace(Learned.of(shipped), smoothing_s=0.0)
+    honest = windows_on(learned, windows, None, asked)
     last = np.flatnonzero(honest.scored)[-1]
     changed = {key: value.copy() for key, value in windows.plain.items()}
     changed["ecg.hrv"][last] += 9
-    other = windows_on(Learned.of(shipped), replace(windows, plain=changed), None, asked)
+    other = windows_on(learned, replace(windows, plain=changed), None, asked)
     rest = np.arange(len(windows)) != last
     assert np.array_equal(other.probabilities[rest], honest.probabilities[rest])
     assert not np.array_equal(other.probabilities[last], honest.probabilities[last])
+
+
+def test_what_is_scored_is_not_averaged_with_what_was_adapted_on(shipped: Bundle, windows: Windows) -> None:
+    asked, learned = Settings("split", {}), replace(Learned.of(shipped), smoothing_s=60.0)
+    honest = windows_on(learned, windows, None, asked)
+    alone = windows_on(replace(learned, smoothing_s=0.0), windows, None, asked)
+    scored = honest.scored
+    expected = both_ways(alone.probabilities[scored], alone.t_end_s[scored], 60.0)
+    assert np.array_equal(honest.probabilities[scored], expected)
+    assert not np.allclose(expected, both_ways(alone.probabilities, alone.t_end_s, 60.0)[scored])
 
 
 def test_too_little_to_split_is_said(shipped: Bundle, windows: Windows) -> None:
