@@ -89,14 +89,22 @@ def chosen(tried: dict[float, Float64]) -> float:
     return max(ridge for ridge in tried if close(ridge))
 
 
-def main(root: Path) -> None:
+def found(root: Path) -> tuple[list[str], list[str]]:
+    """How well they do, a line an axis, and the flags of `streamaffect train`."""
     items, known = ratings(root)
     tried = {ridge: errors(known, ridge) for ridge in RIDGES}
     ridge = chosen(tried)
-    for axis, mine, mean in zip(AXES, tried[ridge].mean(axis=0), errors(known, None).mean(axis=0), strict=True):
-        print(f"# {axis}: mean squared error on people left out {mine:.3f}, of the mean rating {mean:.3f} (ridge {ridge:g})")
-    for item, (v, a) in zip(items, places(known.shares, known.sam, ridge), strict=True):
-        print(f"--valence-arousal {item}={v:.2f},{a:.2f}")
+    lines = [
+        f"# {axis}: mean squared error on people left out {mine:.3f}, of the mean rating {mean:.3f} (ridge {ridge:g})"
+        for axis, mine, mean in zip(AXES, tried[ridge].mean(axis=0), errors(known, None).mean(axis=0), strict=True)
+    ]
+    at = zip(items, places(known.shares, known.sam, ridge), strict=True)
+    return lines, [f"--valence-arousal {item}={v:.2f},{a:.2f}" for item, (v, a) in at]
+
+
+def main(root: Path) -> None:
+    for lines in found(root):
+        print("\n".join(lines))
 
 
 if __name__ == "__main__":

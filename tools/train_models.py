@@ -12,6 +12,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import panas_places  # beside this script
+
 from streamaffect.cli import main
 
 MODELS = Path(__file__).parents[1] / "models"
@@ -60,6 +62,8 @@ def train(root: Path, names: list[str]) -> int:
     for name in names:
         dataset, *words = RECIPES[name].split()
         folder = root if "+" in dataset else root / dataset
+        if name == "wrist-panas":  # where its items stand is learnt from what the same people said in SAM
+            words += [word for flag in panas_places.found(folder)[1] for word in flag.split()]
         if code := main(["train", dataset, "--root", str(folder), "--out", str(MODELS / name), "--force", *words]):
             return code
     return 0
