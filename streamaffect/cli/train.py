@@ -60,7 +60,7 @@ def call(args: argparse.Namespace) -> int:
     from streamaffect.errors import StreamAffectError, UsageError
     from streamaffect.evaluate.card import card
     from streamaffect.evaluate.loso import summary
-    from streamaffect.evaluate.trained import by_guards
+    from streamaffect.evaluate.trained import by_guards, refuse_collapsed
 
     auto.check(args)
     args.method = args.method or _METHOD
@@ -79,12 +79,13 @@ def call(args: argparse.Namespace) -> int:
         priors = fit_priors(windows, recipe)
         taught, guards = spare_guards(training_set(windows, priors, recipe, args.seed), method, args.seed)
         model = method.fit_source(taught, seed=args.seed)
+        memory = remember(windows, priors, guards)
+        refuse_collapsed(model, memory)
     except UsageError:
         raise
     except ValueError as error:
         raise StreamAffectError(f"{args.dataset}: {error}") from error
     figures: dict[str, Any] = summary(folds) if folds else {"subjects": 0}
-    memory = remember(windows, priors, guards)
     model = model.calibrated(float(figures["temperature"])) if folds else by_guards(model, memory)
     people = list(dict.fromkeys(windows.subject.tolist()))
     data = [

@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from streamaffect import methods
 from streamaffect.bundle.build import Recipe, Windows, build, fit_priors, remember, spare_guards, training_set
 from streamaffect.bundle.bundle import Bundle, SourceMemory
 from streamaffect.evaluate.offline import Learned
+
+_SAME = 1e-3  # answers that differ by less are the same
 
 
 def learn(
@@ -18,15 +22,27 @@ def learn(
     """Fit on ``windows``; the temperature, where ``calibrated``, on the people kept for the guard, whom the model has not seen.
 
     Raises:
-        ValueError: the windows carry no labels, or the method cannot learn from them.
+        ValueError: the windows carry no labels, or the method cannot learn from them, or learnt nothing.
     """
     learner = methods.get(method, **{"normalise": None, **params})
     priors = fit_priors(windows, recipe)
     taught, guards = spare_guards(training_set(windows, priors, recipe, seed), learner, seed)
     model = learner.fit_source(taught, seed=seed, device="cpu")
     memory = remember(windows, priors, guards)
+    refuse_collapsed(model, memory)
     model = by_guards(model, memory) if calibrated else model
     return Learned(model, recipe.views, priors, lambda: memory, recipe.smoothing_s), memory
+
+
+def refuse_collapsed(model: methods.Model, memory: SourceMemory) -> None:
+    """ValueError for a model that answers the same whatever it reads: its accuracy alone looks like that of a hard task."""
+    said = model.predict_proba(memory.x)
+    if np.ptp(said, axis=0).max() < _SAME:
+        always = ", ".join(f"{p:.2f}" for p in said[0])
+        raise ValueError(
+            f"the fit of {model.method!r} collapsed: it answers ({always}) to every window of the people it was fitted on; "
+            "lower lr, weight_decay or epochs, or take another method"
+        )
 
 
 def by_guards(model: methods.Model, memory: SourceMemory) -> methods.Model:

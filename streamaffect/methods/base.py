@@ -16,7 +16,7 @@ from . import shift
 from .contract import Float32, Float64, LabelledSet, Model, Progress, Shapes, UnlabelledSet, check_classes, check_views
 from .jobs import Adaptation, Fit, Prior, Stage
 from .priors import check_prior
-from .scaling import Scaling, standardised
+from .scaling import Scaling, consistency, standardised
 
 if TYPE_CHECKING:
     from .cores import Core
@@ -38,6 +38,10 @@ class Base:
     gives them. Methods that align marginals weigh source windows by ``q_y / p_y``,
     so that what differs is not the proportions (see ``priors``), and standardisation by person allows for q (see ``shift``).
 
+    ``consistency``: above 0, features whose class means differ between the source's people as much as between classes get
+    less variance than 1, the more so the larger it is (see :func:`scaling.consistency`); for views that are normalised
+    already.
+
     ``self_training``: after adapting, learn from the confident answers on the target, if that passes a gate which needs
     no labels (see ``self_training``).
     """
@@ -49,10 +53,14 @@ class Base:
     normalise: Literal["subject"] | None = "subject"
     prior: Prior = "source"
     self_training: bool = False
+    consistency: float = 0.0
 
     def __post_init__(self) -> None:
         self._one_of("normalise", None, "subject")
         self._one_of("self_training", False, True)
+        self._between(0, 4, "consistency")
+        if self.consistency and self.normalise is not None:
+            raise ValueError("consistency is for views that are normalised already: it needs normalise=None")
         if isinstance(self.prior, str):
             self._one_of("prior", "source", "estimate")
         else:
@@ -68,6 +76,8 @@ class Base:
 
         where = find_device(device)
         scaling = Scaling.of(source.x)
+        if self.consistency:
+            scaling = scaling.weighted(consistency(source, self.consistency))
         job = Fit(
             x=standardised(source, scaling, self.normalise),
             y=source.distribution(source.classes),

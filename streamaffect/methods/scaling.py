@@ -1,4 +1,5 @@
-"""Location and scale of the views: what the network sees has about zero mean and unit variance. numpy only."""
+"""Location and scale of the views: what a model sees has about zero mean and unit variance, or less where people differ in
+what it means. numpy only."""
 
 from __future__ import annotations
 
@@ -7,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .contract import Float32, LabelledSet, UnlabelledSet, Views
+from .contract import Float32, Float64, LabelledSet, UnlabelledSet, Views
 
+_LEAST_WEIGHT = 1e-3
 _CONSTANT = 1e-6  # a feature with less spread than this share of its size is constant
 
 
@@ -24,6 +26,10 @@ class Scaling:
         """Mean and standard deviation over windows (and time); scale 1 where a feature is constant."""
         moments = {name: _moments(x) for name, x in views.items()}
         return cls({n: m[0] for n, m in moments.items()}, {n: m[1] for n, m in moments.items()})
+
+    def weighted(self, weights: Views) -> Scaling:
+        """This scaling for features that are to have standard deviation ``weights[name]``; others are as they were."""
+        return Scaling(self.location, {name: x / weights[name] if name in weights else x for name, x in self.scale.items()})
 
     def apply(self, views: Views) -> dict[str, Float32]:
         """The views of this scaling, standardised; others are left out."""
@@ -49,6 +55,34 @@ def standardised(source: LabelledSet, scaling: Scaling, normalise: str | None) -
             location, scale = _moments(x[rows])
             views[name][rows] = (x[rows] - location) / scale
     return views
+
+
+def consistency(source: LabelledSet, power: float) -> dict[str, Float32]:
+    """Of every feature of the vector views, {name: (k,)}: ``(B / (B + V)) ** (power / 2)``, of mean square 1 over all.
+
+    B is the variance between the classes of its mean over people, V that of one class's mean between people: a feature whose
+    classes lie apart in the same way in everybody has a weight near the largest, one that only tells people apart near 0.
+    Under a penalty, or with weight decay, a model leans on what has the larger variance.
+    """
+    y = source.distribution(source.classes)
+    vectors = {name: x for name, x in source.x.items() if x.ndim == 2}
+    weights: dict[str, Float64] = {}
+    for name, x in vectors.items():
+        location, scale = _moments(x)
+        own = np.full((len(people := np.unique(source.subject)), y.shape[1], x.shape[1]), np.nan)
+        for i, subject in enumerate(people):
+            rows = source.subject == subject
+            total = y[rows].sum(axis=0)
+            seen = total > 0
+            own[i, seen] = (y[rows].T @ ((x[rows] - location) / scale))[seen] / total[seen, None]
+        known = np.isfinite(own).any(axis=(0, 2))
+        between = np.nanmean(own[:, known], axis=0).var(axis=0)
+        within = np.nanvar(own[:, known], axis=0).mean(axis=0)
+        weights[name] = (between / np.maximum(between + within, 1e-12)) ** (power / 2)
+    if not weights:
+        return {}
+    size = max(float(np.sqrt(np.mean(np.concatenate(list(weights.values())) ** 2))), 1e-12)
+    return {name: np.maximum(w / size, _LEAST_WEIGHT).astype(np.float32) for name, w in weights.items()}
 
 
 def _moments(x: Float32) -> tuple[Float32, Float32]:

@@ -143,6 +143,11 @@ def test_a_method_that_watches_people_itself_is_given_all(windows: Windows, reci
     assert 0 < len(set(memory.subject[memory.held_out])) < 4
 
 
+def test_a_fit_that_answers_the_same_to_everything_is_refused(windows: Windows, recipe: Recipe) -> None:
+    with pytest.raises(ValueError, match=r"collapsed: it answers \(0\.50, 0\.50\) to every window"):
+        trained.learn(windows, recipe, "zscore", {"C": 1e-9}, 0)
+
+
 def test_distributions_are_judged_by_what_they_share(who: People, recipe: Recipe, tmp_path: Path) -> None:
     moods = replace(recipe, classes=tuple(ClassEntry(name=name) for name in REPORTS["rest"]), target="mood")
     everybody = Told(who.dataset, who.root, who.subjects, None, asked)

@@ -6,7 +6,7 @@ import pytest
 from streamaffect import methods
 from streamaffect.methods.holdout import split
 from streamaffect.methods.priors import check_prior, expectation_maximisation
-from streamaffect.methods.scaling import Scaling, standardised
+from streamaffect.methods.scaling import Scaling, consistency, standardised
 from streamaffect.methods.training import find_device
 
 
@@ -126,6 +126,56 @@ def test_persons_are_standardised_each_by_their_own(lab):
     views = standardised(source, Scaling.of(source.x), "subject")
     for subject in range(3):
         np.testing.assert_allclose(views["vector"][source.subject == subject].mean(axis=0), 0, atol=1e-4)
+
+
+def told_apart(rng, people=6):
+    """Three features: the classes differ alike in everybody; they differ this way in one, that way in another; only people
+    differ."""
+    y = np.tile([0, 1], 30 * people)
+    subject = np.repeat(np.arange(people), 60)
+    turn = np.where(subject % 2, 1.0, -1.0) * np.where(subject % 3, 1.5, 0.5)
+    x = np.stack([2.0 * y, 2.0 * y * turn, 3.0 * rng.normal(size=people)[subject]], axis=1) + rng.normal(size=(y.size, 3))
+    return methods.LabelledSet({"v": x.astype(np.float32)}, y, subject)
+
+
+def test_what_means_the_same_in_everybody_weighs_more():
+    source = told_apart(np.random.default_rng(0))
+    weight = consistency(source, 1.0)["v"]
+    assert weight[0] > 3 * weight[1]
+    assert weight[0] > 3 * weight[2]
+    assert np.mean(weight**2) == pytest.approx(1, rel=1e-3)
+    stronger = consistency(source, 2.0)["v"]
+    np.testing.assert_allclose(stronger / stronger[0], (weight / weight[0]) ** 2, atol=0.01)
+    scaled = Scaling.of(source.x).weighted({"v": weight}).apply(source.x)["v"]
+    np.testing.assert_allclose(scaled.std(axis=0), weight, rtol=1e-3)
+    signals = methods.LabelledSet({"s": np.zeros((8, 2, 5), np.float32)}, np.tile([0, 1], 4), np.repeat([0, 1], 4))
+    assert consistency(signals, 1.0) == {}
+
+
+def test_a_model_leans_on_it_and_adapts_by_it_and_is_saved_with_it(tmp_path):
+    source = told_apart(np.random.default_rng(0))
+    plain, weighted = (
+        methods.get("zscore", normalise=None, C=0.01, consistency=power).fit_source(source, device="cpu") for power in (0, 2)
+    )
+
+    def share(model):  # of the answer that the features which tell people apart have
+        effect = np.abs(model.core.weight.numpy()[:, 1] / model.scaling.scale["v"])
+        return effect[1:].sum() / effect.sum()
+
+    assert share(weighted) < 0.5 * share(plain)
+    again = methods.get("zscore", normalise=None, C=0.01, consistency=2).adapt(
+        weighted, source, methods.UnlabelledSet({"v": source.x["v"][:60]}), device="cpu"
+    )
+    np.testing.assert_allclose(again.predict_proba(source.x), weighted.predict_proba(source.x), atol=1e-5)
+    again.save(tmp_path / "m.npz")
+    np.testing.assert_array_equal(methods.load(tmp_path / "m.npz").predict_proba(source.x), again.predict_proba(source.x))
+
+
+def test_consistency_is_for_views_that_are_normalised():
+    with pytest.raises(ValueError, match="needs normalise=None"):
+        methods.get("zscore", consistency=1)
+    with pytest.raises(ValueError, match=r"consistency must lie in \[0, 4\]"):
+        methods.get("zscore", normalise=None, consistency=-1)
 
 
 @pytest.mark.parametrize("name", ["gpu", "meta", "mps", None])
