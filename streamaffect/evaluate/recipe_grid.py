@@ -70,12 +70,12 @@ BLOCKS = (
     Option("relative+middle+extremes", {**_WEIGHTS, "level": False, **_REACHED}),
     Option("relative+middle+extremes+level", {**_WEIGHTS, "level": True, **_REACHED}),
 )
-# As models/ecg-load and models/eeg-load have it.
+# As models/ecg-load has it.
 _NETWORK = {"lr": 0.003, "weight_decay": 0.03, "dropout": 0.5, "holdout": 0.1, "patience": 40, "epochs": 6}
 _ADAPTATION = {"kernel": "multi", "tau": 0.5, "anchor": 0.5, "self_training": True}
 CLASSIFIERS = (
     Option("zscore C=0.1", {"C": 0.1, "self_training": True}, "zscore"),
-    Option("zscore C=1", {"C": 1, "self_training": True}, "zscore"),
+    Option("zscore C=3, consistency 1", {"C": 3, "consistency": 1, "self_training": True}, "zscore"),
     Option("dynamic, small", {**_NETWORK, **_ADAPTATION}, "dynamic"),
 )
 SMOOTHINGS_S = (0.0, 10.0, 30.0)
