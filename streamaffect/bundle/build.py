@@ -164,17 +164,16 @@ def fit_priors(windows: Windows, recipe: Recipe) -> dict[str, AnyPrior]:
 
 
 def _balanced(windows: Windows, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Rows of each person, as many of each class (or trial) as of that person's rarest."""
-    chosen: list[npt.NDArray[np.int64]] = []
+    """Rows of each person with two classes (or trials), as many of each as of that person's rarest."""
+    kind: npt.NDArray[Any] = windows.y if windows.shares is None else windows.trial
     labelled = windows.y >= 0
+    groups = []
     for name in np.unique(windows.subject[labelled]):
         own = labelled & (windows.subject == name)
-        if windows.shares is None:
-            mine = [np.flatnonzero(own & (windows.y == c)) for c in np.unique(windows.y[labelled])]
-        else:
-            mine = [np.flatnonzero(own & (windows.trial == trial)) for trial in np.unique(windows.trial[own])]
-        n = min(rows.size for rows in mine)
-        chosen.extend(rng.choice(rows, n, replace=False) for rows in mine)
+        groups.append([np.flatnonzero(own & (kind == each)) for each in np.unique(kind[own])])
+    # Whose windows are all of one class says where they are in that state, not where they are.
+    groups = [mine for mine in groups if len(mine) > 1] or groups
+    chosen = [rng.choice(rows, min(map(len, mine)), replace=False) for mine in groups for rows in mine]
     return np.sort(np.concatenate(chosen))
 
 

@@ -74,7 +74,7 @@ def _of_all(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     from streamaffect.cli.figures import show
-    from streamaffect.errors import UsageError
+    from streamaffect.errors import StreamAffectError, UsageError
     from streamaffect.evaluate.controls import controls
     from streamaffect.evaluate.figures import figures
 
@@ -82,24 +82,37 @@ def call(args: argparse.Namespace) -> int:
         raise UsageError("--processes, --first and --seeds must be 1 or more")
     if args.json is not None and not args.json.resolve().parent.is_dir():
         raise UsageError(f"--json {args.json}: there is no folder {args.json.resolve().parent}")
+    if args.json is not None and args.json.is_dir():
+        raise UsageError(f"--json {args.json} is a folder: give a file")
     if not args.verbose:
         logging.getLogger("streamaffect").setLevel(logging.WARNING)  # a line an adaptation would be in the bars' way
     does = {"bundle": _bundle, "loso": _loso, "transfer": _transfer}
     with _progress() as progress:
-        done: Evaluated = does[args.action](args, progress)
+        try:
+            done: Evaluated = does[args.action](args, progress)
+        except StreamAffectError:
+            raise
+        except ValueError as error:  # of what somebody's windows hold
+            raise StreamAffectError(f"{args.dataset}: {error}") from error
         found = controls(done) if args.controls else None
     result = figures(done, _command(sys.argv[1:]), found)
-    if args.json is not None:
-        args.json.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", "utf-8")
     show(result)
+    if args.json is not None:
+        try:
+            args.json.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", "utf-8")
+        except OSError as error:
+            raise UsageError(f"--json {args.json}: {error.strerror}") from None
     return 0
 
 
 def _bundle(args: argparse.Namespace, progress: Progress) -> Evaluated:
+    from streamaffect import methods
     from streamaffect.bundle import registry
     from streamaffect.bundle.bundle import Bundle
+    from streamaffect.errors import UsageError
     from streamaffect.evaluate import runs
     from streamaffect.evaluate.labels import ClassMap, check
+    from streamaffect.runtime.adaptation import misfit
 
     path = registry.find(args.model)
     model = Bundle.load(path)
@@ -110,6 +123,9 @@ def _bundle(args: argparse.Namespace, progress: Progress) -> Evaluated:
     method = None if name in ("none", "source") else name
     own = model.manifest.params if method == model.manifest.method else {}
     settings = _settings(args, method, own)
+    learner = methods.get(method, **{"normalise": None, **settings.params}) if method else None
+    if learner is not None and (why := misfit(model, learner, name, f"model {model.name!r}")) is not None:
+        raise UsageError(why)
     return runs.bundle(path, people, method, settings, _desk(args, progress), told)
 
 
@@ -150,7 +166,7 @@ def _trained(args: argparse.Namespace, people: People) -> tuple[People, Recipe, 
     from streamaffect.bundle.build import Recipe, classes_of
     from streamaffect.bundle.bundle import LABEL, ClassEntry
     from streamaffect.errors import UsageError
-    from streamaffect.evaluate.labels import ClassMap, check
+    from streamaffect.evaluate.labels import ClassMap, check, check_names
 
     told = _told(args)
     if told is not None and args.target != LABEL:
@@ -161,6 +177,7 @@ def _trained(args: argparse.Namespace, people: People) -> tuple[People, Recipe, 
         names = told.classes if told is not None else tuple(classes_of(people, args.target))
     except ValueError as error:
         raise UsageError(f"{people.dataset}: {error}") from None
+    check_names(names, people.dataset)
     reads = getattr(methods.get(args.method), "reads", "any")
     prior = prior_options(args)
     chosen, hop_s = _views(args, people, reads)
@@ -180,6 +197,8 @@ def _views(args: argparse.Namespace, people: People, reads: str) -> tuple[list[V
             chosen = [view for view in chosen if view.key in args.view]
         if not chosen:
             raise UsageError(f"--view: {people.dataset} publishes no {args.view[0]!r}")
+        if reads == "vectors" and (sequences := [view.name for view in chosen if not view.is_vector]):
+            raise UsageError(f"method {args.method!r} reads vectors alone, {people.dataset} has {', '.join(sequences)} too")
         return chosen, args.hop or 1.0
     return views_and_hop(args, next(iter(people)), reads)
 

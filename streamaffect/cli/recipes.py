@@ -21,8 +21,14 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--modality", action="append", metavar="M[,M..]", help=about)
     parser.add_argument("--hop", type=float, metavar="S", help="seconds between decisions (default: 5, 2 for eeg alone)")
     parser.add_argument("--prior", action="append", default=[], metavar="KEY=VALUE", help="parameter of the normaliser's prior")
-    parser.add_argument("--orders", type=int, default=4, help="plays of each person in training (default: 4)")
+    parser.add_argument("--orders", type=_count, default=4, help="plays of each person in training (default: 4)")
     parser.add_argument("--smoothing", type=float, default=0.0, metavar="S", help="seconds that answers are averaged over")
+
+
+def _count(text: str) -> int:
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"must be a number from 1 on, got {text!r}")
+    return int(text)
 
 
 def prior_options(args: argparse.Namespace) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def call(args: argparse.Namespace) -> int:
     who, told = _people(args)
     try:
         names = list(told.classes) if told is not None else classes_of(who, args.target)
-        classes = _classes(places, names)
+        classes = _classes(places, names, args.dataset)
         plan = _chosen(args, who, classes) if args.recipe else _told(args, who, classes, prior, params)
         recipe, windows, folds = plan.recipe, plan.windows, plan.folds
         method = methods.get(plan.method, **plan.params)
@@ -262,11 +262,13 @@ def _places(pairs: list[str]) -> dict[str, tuple[float, float]]:
     return places
 
 
-def _classes(places: dict[str, tuple[float, float]], names: list[str]) -> tuple[Any, ...]:
+def _classes(places: dict[str, tuple[float, float]], names: list[str], dataset: str) -> tuple[Any, ...]:
     """The classes with valence and arousal where they are told."""
     from streamaffect.bundle.bundle import ClassEntry
     from streamaffect.errors import UsageError
+    from streamaffect.evaluate.labels import check_names
 
+    check_names(names, dataset)
     if unknown := places.keys() - set(names):
         raise UsageError(f"--valence-arousal: no class {', '.join(sorted(unknown))} here: there are {', '.join(names)}")
     return tuple(

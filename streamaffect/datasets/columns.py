@@ -36,7 +36,9 @@ class Table:
         if types.is_null(column.type):
             return np.full(len(column), np.nan)
         if types.is_timestamp(column.type) or types.is_duration(column.type):
-            return np.asarray(column.to_numpy()).astype("datetime64[ns]").astype(np.int64) / 1e9
+            kind = "timedelta64[ns]" if types.is_duration(column.type) else "datetime64[ns]"
+            times = np.asarray(column.to_numpy()).astype(kind)
+            return np.where(np.isnat(times), np.nan, times.astype(np.int64) / 1e9)
         if not self.is_number(name):
             odd = next((value for value in self.texts(name) if value and not _number(value)), "text")
             raise DatasetError(f"{self.path}: column {name!r} must hold numbers, but holds {odd[:40]!r}")

@@ -67,7 +67,7 @@ def _run(path: Path) -> tuple[Layout, tuple[Float32, Float32]]:
 def _info(path: Path, subject: str) -> dict[str, str | float]:
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         row = next((row for row in csv.DictReader(file) if row.get("Subject") == subject), None)
     if row is None:
         raise DatasetError(f"{path}: has no line of {subject!r}: fetch it again, or take it away")

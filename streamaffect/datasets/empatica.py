@@ -8,6 +8,7 @@ seconds from the start; without one, each press begins a trial that is not label
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from types import MappingProxyType
 import numpy as np
 
 from streamaffect.datasets import embrace, trials
-from streamaffect.datasets.files import folder_of
+from streamaffect.datasets.files import first_line, folder_of
 from streamaffect.datasets.npz import natural
 from streamaffect.errors import DatasetError
 from streamaffect.signals import Float64, Modality, Recording, Signal, StreamSpec, Trial
@@ -99,7 +100,10 @@ def _holds_e4(path: Path) -> bool:
 def _opened(path: Path) -> Iterator[Read]:
     """The session's files by name, out of a folder or a zip."""
     if path.is_dir():
-        yield lambda name: (path / name).read_text("utf-8-sig") if (path / name).is_file() else None
+        try:
+            yield lambda name: (path / name).read_text("utf-8-sig") if (path / name).is_file() else None
+        except UnicodeDecodeError:
+            raise DatasetError(f"{path}: not the files of an E4, which are plain text: fetch the session again") from None
         return
     try:
         with zipfile.ZipFile(path) as archive:
@@ -107,8 +111,12 @@ def _opened(path: Path) -> Iterator[Read]:
             yield lambda name: archive.read(inside[name]).decode("utf-8-sig") if name in inside else None
     except FileNotFoundError:
         raise DatasetError(f"{path}: no such recording") from None
-    except (zipfile.BadZipFile, EOFError):
+    except (zipfile.BadZipFile, zlib.error, EOFError):
         raise DatasetError(f"{path}: truncated or damaged .zip archive: fetch it again") from None
+    except (RuntimeError, NotImplementedError) as error:
+        raise DatasetError(f"{path}: cannot be unpacked ({first_line(error)}): unpack it to a folder") from None
+    except UnicodeDecodeError:
+        raise DatasetError(f"{path}: not the files of an E4, which are plain text: fetch the session again") from None
 
 
 def _e4(path: Path, read: Read) -> Recording:

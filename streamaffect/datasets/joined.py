@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,8 @@ from streamaffect.errors import UsageError
 from streamaffect.signals import FeatureTable, Recording
 
 PLUS, OF = "+", "/"
+_WAYS = re.compile(r"(_de|_de_lds|_edf|_e4|_wrist|-arousal|-dominance)$")
+_DAY = re.compile(r"^\d{4}-\d{2}-\d{2}_")
 
 
 class _Part(Protocol):
@@ -45,6 +48,13 @@ class Joined:
 
 def _folder(root: Path | None, name: str) -> Path | None:
     return root / name if root is not None and (root / name).is_dir() else root
+
+
+def person(dataset: str, subject: str) -> tuple[str, str]:
+    """Who ``subject`` of ``dataset`` is: the same for all the ways in which one set's recordings or features are read, and for
+    all the days of an Empatica's wearer. Nobody is to be learnt from under one name and tested under another."""
+    name, _, own = subject.partition(OF) if PLUS in dataset else (dataset, "", subject)
+    return _WAYS.sub("", name), _DAY.sub("", own) if name == "empatica" else own
 
 
 def by_set(dataset: str, subjects: Sequence[str]) -> Mapping[str, list[str]]:

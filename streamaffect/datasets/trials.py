@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -64,7 +65,11 @@ def from_table(path: Path) -> tuple[Trial, ...]:
 
     Raises DatasetError with the row that cannot be.
     """
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    try:
+        text = path.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise DatasetError(f"{path}: is not UTF-8 text: save it again as CSV UTF-8") from None
+    with io.StringIO(text, newline="") as file:
         rows = csv.DictReader(file)
         if missing := [name for name in HEADER if name not in (rows.fieldnames or ())]:
             raise DatasetError(f"{path}: lacks the column {', '.join(missing)}: its first line must be {','.join(HEADER)}")

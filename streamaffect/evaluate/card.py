@@ -84,7 +84,7 @@ def _measured(
 
 def _abstention(risk: Mapping[str, float]) -> list[str]:
     told = "; ".join(f"the surest {coverage} %: {100 * value:.1f} %" for coverage, value in risk.items())
-    return ["", f"Wrong answers as it streams, after {SETTLED_S:.0f} s, among {told}."]
+    return ["", f"Wrong answers as it streams, all windows, among {told}."]
 
 
 def _of_labels(figures: Mapping[str, Any]) -> list[str]:

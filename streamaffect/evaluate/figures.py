@@ -9,12 +9,12 @@ import numpy as np
 
 from streamaffect.evaluate import metrics
 from streamaffect.evaluate.folds import ADAPTED, ROTATED, ROTATED_UNADAPTED, UNADAPTED, Fold
+from streamaffect.evaluate.people import SCHEMA
 from streamaffect.evaluate.played import Played
 from streamaffect.evaluate.runs import Evaluated
 from streamaffect.messages import EventType
 from streamaffect.methods.distributions import MEASURES
 
-SCHEMA = "streamaffect.evaluation/1"
 # Play of a fold -> key of the JSON, whose value is {mean, std, per_subject} of the first score.
 BESIDE = {
     UNADAPTED: "without_adaptation",

@@ -101,3 +101,10 @@ def _fits(classes: Sequence[str], shares: Mapping[str, float]) -> bool:
 
 def _told(name: str, labels: tuple[str, ...]) -> str:
     return name if labels in ((name,), ()) else f"{name} ({'+'.join(labels)})"
+
+
+def check_names(classes: Sequence[str], dataset: str) -> None:
+    """Raises UsageError where a label cannot be the name of a class, with the words that make it one."""
+    if odd := [name for name in classes if not _CLASS.fullmatch(name)]:
+        words = ",".join(f"{re.sub('[^a-z0-9_-]+', '-', name.lower())[:32] or 'other'}={name}" for name in classes)
+        raise UsageError(f"{dataset}: label {odd[0]!r} is no name for a class (a-z, 0-9, _ and -): say --classes '{words}'")

@@ -175,8 +175,9 @@ def loso(
     files = {name: Gather(who, recipe, name).file for name in everybody}
     for name, file in files.items():
         people.save(folder / file, windows.take(windows.subject == name))
+    others = {name: tuple(files[other] for other in who.others(name, files)) for name in tested}
     pieces = [
-        _Stranger(who, name, method, Training(recipe, method, params, seed, {}, _others(files, name), calibrated=False))
+        _Stranger(who, name, method, Training(recipe, method, params, seed, {}, others[name], calibrated=False))
         for name in tested
         if only is None or name in only
     ]
@@ -185,10 +186,6 @@ def loso(
     if out is None:
         shutil.rmtree(folder)
     return done
-
-
-def _others(files: Mapping[str, str], subject: str) -> tuple[str, ...]:
-    return tuple(file for name, file in files.items() if name != subject)
 
 
 def summary(folds: list[Fold]) -> dict[str, float | int | dict[str, float]]:

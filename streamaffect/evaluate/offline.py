@@ -44,7 +44,7 @@ def parts(trial: npt.NDArray[np.str_], t_end_s: Float64, context_s: float, seed:
     for name in names:
         own = trial == name
         middle_s = (start_s[own].min() + t_end_s[own].max()) / 2
-        before, after = own & (t_end_s <= middle_s), own & (start_s >= middle_s)
+        before, after = own & (t_end_s <= middle_s), own & (start_s >= middle_s) & (t_end_s > middle_s)
         if before.any() and after.any():
             adapt, score = adapt | before, score | after
         else:

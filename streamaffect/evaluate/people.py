@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +14,7 @@ import numpy as np
 from streamaffect import datasets
 from streamaffect.bundle.build import Recipe, Windows, gather
 from streamaffect.bundle.bundle import LABEL
+from streamaffect.datasets.joined import person
 from streamaffect.datasets.registry import kind_of
 from streamaffect.errors import UsageError
 from streamaffect.evaluate.labels import ClassMap
@@ -21,6 +22,8 @@ from streamaffect.evaluate.tables import trials_of, windows_of
 from streamaffect.features.extract import specs_of
 from streamaffect.signals import FeatureTable, Recording
 
+RUN = "evaluation.json"  # in the folder of an evaluation
+SCHEMA = "streamaffect.evaluation/1"  # of its figures
 _LEFT_OUT = "left_out"
 
 
@@ -75,19 +78,37 @@ class People:
         """The same people with ``classes`` for labels, unless ``target`` is a distribution."""
         return replace(self, classes=classes if target == LABEL else None)
 
+    def persons(self) -> dict[tuple[str, str], str]:
+        """Who they are, see :func:`streamaffect.datasets.joined.person`, and their names here."""
+        return {person(self.dataset, subject): subject for subject in self.subjects}
+
+    def others(self, subject: str, among: Iterable[str]) -> tuple[str, ...]:
+        """Those ``among`` its subjects who are somebody else."""
+        return tuple(other for other in among if person(self.dataset, other) != person(self.dataset, subject))
+
     def identity(self) -> dict[str, Any]:
-        """What tells these people's recordings from others: names and sizes of the files there."""
-        files: list[tuple[str, int]] = []
+        """What tells these people's recordings from others: names, sizes and times of the files there, but for ours."""
+        files: list[tuple[str, int, int]] = []
         if self.root is not None and self.root.exists():
             inner = self.root / self.dataset
             root = inner if inner.is_dir() else self.root
-            files = sorted((str(f.relative_to(root)), f.stat().st_size) for f in root.rglob("*") if f.is_file())
+            ours = {run.parent for run in root.rglob(RUN)}
+            found = [f for f in root.rglob("*") if f.is_file() and not ours & {*f.parents} and not _is_figures(f)]
+            files = sorted((str(f.relative_to(root)), f.stat().st_size, f.stat().st_mtime_ns) for f in found)
         return {
             "dataset": self.dataset,
             "subjects": list(self.subjects),
             "classes": None if self.classes is None else self.classes.provenance(),
             "files": hashlib.sha256(repr(files).encode()).hexdigest(),
         }
+
+
+def _is_figures(file: Path) -> bool:
+    """Whether it is what ``evaluate --json`` wrote."""
+    if file.suffix != ".json":
+        return False
+    with file.open("rb") as content:
+        return SCHEMA.encode() in content.read(200)
 
 
 def _is(found: str | float | None, wanted: str) -> bool:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 
 from streamaffect.bundle.bundle import LABEL
 from streamaffect.errors import UsageError
-from streamaffect.evaluate.figures import SCHEMA
+from streamaffect.evaluate.people import SCHEMA
 
 Value = float | None
 Named = Annotated[str, Field(max_length=200)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from streamaffect.bundle.build import Recipe, Windows, gather
 from streamaffect.bundle.bundle import Bundle
+from streamaffect.datasets.joined import person
 from streamaffect.errors import StreamAffectError, UsageError
 from streamaffect.evaluate import report_neighbours, report_scalp
 from streamaffect.evaluate.bundle_on import recipe_of
@@ -52,9 +53,9 @@ def _neighbours(model: Bundle, shown: People, method: str) -> Plot | None:
         return None
     report_neighbours.learner(model, method)  # a wrong name is said before minutes of work
     subject = shown.subjects[0]
-    trained = {name for data in model.manifest.data if data.name == shown.dataset for name in data.subjects}
+    trained = {person(data.name, name) for data in model.manifest.data for name in data.subjects}
     windows = _gathered(shown, subject, recipe_of(model))
-    return report_neighbours.picture(model, windows, method, seen=subject in trained)
+    return report_neighbours.picture(model, windows, method, seen=person(shown.dataset, subject) in trained)
 
 
 def _scalp(model: Bundle, shown: People) -> Plot | None:

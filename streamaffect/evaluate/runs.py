@@ -20,6 +20,7 @@ import streamaffect
 from streamaffect.bundle import registry
 from streamaffect.bundle.build import Recipe, Windows
 from streamaffect.bundle.bundle import LABEL, Bundle
+from streamaffect.datasets.joined import person
 from streamaffect.errors import StreamAffectError, UsageError
 from streamaffect.evaluate import folds, people
 from streamaffect.evaluate.bundle_on import Settings, recipe_of
@@ -27,11 +28,10 @@ from streamaffect.evaluate.folds import Fold, OnPerson, Train, Training
 from streamaffect.evaluate.labels import ClassMap
 from streamaffect.evaluate.offline import TOO_FEW, parts
 from streamaffect.evaluate.parallel import finish
-from streamaffect.evaluate.people import Gather, People
+from streamaffect.evaluate.people import RUN, Gather, People
 
 Progress = Callable[[str, int, int], None]
 """``progress(what, done, of)``."""
-_RUN = "run.json"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +77,7 @@ class Desk:
         folder = self.out or registry.home() / "evaluations" / key[:16]
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            run = folder / _RUN
+            run = folder / RUN
             if not run.exists():
                 if any(folder.iterdir()):
                     raise UsageError(f"--out {folder} is not empty and no evaluation: give a new folder")
@@ -148,7 +148,7 @@ def loso(
     for seed in range(seeds):
         on = partial(OnPerson, who, method=_adapts(method), settings=replace(settings, seed=seed))
         for name in tested:
-            files = tuple(Gather(who, recipe, other).file for other in seen if other != name)
+            files = tuple(Gather(who, recipe, other).file for other in who.others(name, seen))
             training = Training(recipe, method, settings.params, seed, _provenance(classes), files)
             work.append(on(subject=name, windows=Gather(who, recipe, name).file, training=training))
     done = _played(work, desk, folder)
@@ -172,8 +172,8 @@ def transfer(
         UsageError: somebody is on both sides.
         StreamAffectError: no trustworthy windows on one of the sides.
     """
-    if source.dataset == who.dataset and (both := sorted(set(source.subjects) & set(who.subjects))):
-        raise UsageError(f"{both[0]} of {who.dataset} is on both sides: part them by --where and --target-where")
+    if both := sorted(source.persons().keys() & who.persons().keys()):
+        raise UsageError(f"{who.persons()[both[0]]} of {who.dataset} is on both sides: part them by --where and --target-where")
     what = {"kind": "transfer", "method": method, "seeds": seeds, "source": source.identity()}
     folder = desk.folder({**what, **identity(who, settings, recipe)})
     known, left_out = _gathered(source, recipe, desk, folder)
@@ -234,8 +234,8 @@ def _tested(seen: Mapping[str, Windows], settings: Settings, recipe: Recipe) -> 
 
 def _seen(model: Bundle, who: People) -> list[str]:
     """Those of ``who`` whose recordings went into the model: a figure on them says nothing of strangers."""
-    known = {name for data in model.manifest.data if data.name == who.dataset for name in data.subjects}
-    return [name for name in who.subjects if name in known]
+    known = {person(data.name, name) for data in model.manifest.data for name in data.subjects}
+    return [name for name in who.subjects if person(who.dataset, name) in known]
 
 
 def _gathered(who: People, recipe: Recipe, desk: Desk, folder: Path) -> tuple[dict[str, Windows], dict[str, str]]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 
 from streamaffect.bundle.build import Recipe, Windows
 from streamaffect.bundle.bundle import LABEL
 from streamaffect.evaluate.labels import ClassMap
 from streamaffect.features.views import View
-from streamaffect.signals import FeatureTable, Float32, Modality, Recording, Trial, Window
+from streamaffect.signals import FeatureTable, Float32, Float64, Modality, Recording, Trial, Window
 
 
 def trials_of(table: FeatureTable) -> Recording:
@@ -47,7 +48,11 @@ def _not_computed(window: Window) -> Float32:
 
 
 def windows_of(table: FeatureTable, recipe: Recipe, classes: ClassMap | None) -> Windows:
-    """The rows of a table that are finite, as :func:`streamaffect.bundle.build.gather` gives those of recordings."""
+    """The rows of a table that are finite, as :func:`streamaffect.bundle.build.gather` gives those of recordings.
+
+    Raises:
+        ValueError: the table lacks an array that the recipe reads, or it is of another width.
+    """
     names = [entry.name for entry in recipe.classes]
     of = {label: name for name, labels in (classes or ClassMap.by_name(names)).labels.items() for label in labels}
     n = table.label.size
@@ -60,8 +65,28 @@ def windows_of(table: FeatureTable, recipe: Recipe, classes: ClassMap | None) ->
         whole = np.isfinite(shares).all(axis=1) & (shares.sum(axis=1) > 0)
         shares = np.where(whole[:, None], shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12), 0).astype(np.float32)
         y = np.where(whole, shares.argmax(axis=1), -1)
-    ends = np.arange(1.0, n + 1) if table.t_end_s is None else np.asarray(table.t_end_s, np.float64)
-    plain = {view.key: np.asarray(table.x[view.key], np.float32) for view in recipe.views}
-    windows = Windows(plain, y, np.full(n, table.subject), np.asarray(table.trial, np.str_), ends, shares)
+    trial = np.asarray(table.trial, np.str_)
+    ends = np.arange(1.0, n + 1) if table.t_end_s is None else _rising(np.asarray(table.t_end_s, np.float64), trial)
+    windows = Windows(_arrays(table, recipe), y, np.full(n, table.subject), trial, ends, shares)
+    plain = windows.plain
     finite = np.all([np.isfinite(x.reshape(n, -1)).all(axis=1) for x in plain.values()], axis=0)
     return windows.take(finite)
+
+
+def _arrays(table: FeatureTable, recipe: Recipe) -> dict[str, Float32]:
+    for view in recipe.views:
+        if view.key not in table.x:
+            raise ValueError(f"{table.dataset}/{table.subject} has no {view.key}: it has {', '.join(table.x)}")
+        if (own := table.x[view.key].shape[1:]) != view.shape:
+            raise ValueError(f"{table.dataset}/{table.subject}: {view.key} is {own} a row, not {view.shape} as of the others")
+    return {view.key: np.asarray(table.x[view.key], np.float32) for view in recipe.views}
+
+
+def _rising(t_end_s: Float64, trial: npt.NDArray[np.str_]) -> Float64:
+    """One clock for all trials, one behind the other, where each has its own: no two rows end at once."""
+    if (np.diff(t_end_s) > 0).all():
+        return t_end_s
+    first = np.flatnonzero(np.r_[True, trial[1:] != trial[:-1]])
+    lasts = t_end_s[np.r_[first[1:], t_end_s.size] - 1]
+    shift = np.r_[0.0, np.cumsum(lasts)[:-1]]
+    return np.asarray(t_end_s + np.repeat(shift, np.diff(np.r_[first, t_end_s.size])))

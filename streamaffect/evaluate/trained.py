@@ -34,12 +34,16 @@ def learn(
     return Learned(model, recipe.views, priors, lambda: memory, recipe.smoothing_s), memory
 
 
+class CollapsedError(ValueError):
+    """A model that answers the same whatever it reads."""
+
+
 def refuse_collapsed(model: methods.Model, memory: SourceMemory) -> None:
-    """ValueError for a model that answers the same whatever it reads: its accuracy alone looks like that of a hard task."""
+    """Raises :class:`CollapsedError`: the accuracy alone of such a model looks like that of a hard task."""
     said = model.predict_proba(memory.x)
     if np.ptp(said, axis=0).max() < _SAME:
         always = ", ".join(f"{p:.2f}" for p in said[0])
-        raise ValueError(
+        raise CollapsedError(
             f"the fit of {model.method!r} collapsed: it answers ({always}) to every window of the people it was fitted on; "
             "lower lr, weight_decay or epochs, or take another method"
         )

@@ -154,7 +154,8 @@ def chunks_of(recording: Recording, specs: Mapping[Modality, StreamSpec], chunk_
         raise ValueError(f"chunks must be longer than nothing, got {chunk_s} s")
     chunk_s = min(chunk_s, LAG_S)
     signals = [next(s for s in recording.signals if s.spec.modality is modality) for modality in specs]
-    start_s = min(signal.start_s for signal in signals)
+    signals.sort(key=lambda signal: signal.start_s)  # the grid of windows begins with what arrives first
+    start_s = signals[0].start_s
     for k in range(int(np.ceil((recording.duration_s - start_s) / chunk_s))):
         for signal in signals:
             offset = signal.start_s - start_s

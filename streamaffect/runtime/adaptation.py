@@ -14,10 +14,12 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from streamaffect.bundle.bundle import Bundle, SourceMemory
+from streamaffect import methods
+from streamaffect.bundle.bundle import WEIGHTS, Bundle, SourceMemory
 from streamaffect.bundle.registry import Registry
 from streamaffect.errors import StreamAffectError
 from streamaffect.messages import EventType
+from streamaffect.methods.state import read_state
 from streamaffect.runtime.engine import Engine, Prediction
 from streamaffect.runtime.guard import Evidence, Verdict, Watch, judge, mean_entropy
 from streamaffect.runtime.job import Job, Order
@@ -30,6 +32,19 @@ Announce = Callable[[EventType, dict[str, JsonValue]], None]
 _LOG = logging.getLogger(__name__)
 _KEEP_JOBS = 5
 _KEEP_VERSIONS = 10
+
+
+def misfit(bundle: Bundle, method: methods.Method, name: str, own: str) -> str | None:
+    """Why ``method``, called ``name``, cannot go on from ``bundle``, which is told of as ``own``; None where it can."""
+    signals = [view.name for view in bundle.views if not view.is_vector]
+    if getattr(method, "reads", "any") == "vectors" and signals:
+        return f"method {name!r} reads vector views alone, {own} reads {', '.join(signals)} too: choose another --method"
+    kinds: frozenset[str] = getattr(method, "kinds", frozenset())
+    config, _ = read_state(bundle.path / WEIGHTS)
+    if kinds and config.get("core", {}).get("kind", "network") not in kinds:
+        made_by = config["method"]
+        return f"method {name!r} cannot go on from {own}, which {made_by!r} made: take --method {made_by}"
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,11 @@ from streamaffect.config import AdaptationConfig, RunConfig, SubjectConfig
 from streamaffect.errors import BundleError, UsageError
 from streamaffect.features.views import View
 from streamaffect.messages import Answer, Command, Info
-from streamaffect.methods.state import read_state
 from streamaffect.publish.address import BrokerUrl, TlsFiles
 from streamaffect.publish.broker import EmbeddedBroker
 from streamaffect.publish.mqtt import Publisher
 from streamaffect.publish.settings import PublisherSettings
-from streamaffect.runtime.adaptation import AdaptationSettings
+from streamaffect.runtime.adaptation import AdaptationSettings, misfit
 from streamaffect.runtime.engine import Engine
 from streamaffect.runtime.river import River
 from streamaffect.runtime.session import Observer, Session
@@ -272,24 +271,10 @@ def _check_adaptable(wearers: Sequence[Wearer], method: methods.Method, name: st
 def _check_method(wearer: Wearer, method: methods.Method, name: str) -> None:
     """Raises UsageError where ``method`` cannot go on from the wearer's model: said now, not when it first adapts."""
     bundle = wearer.bundle
-    signals = [view.name for view in bundle.views if not view.is_vector]
-    if getattr(method, "reads", "any") == "vectors" and signals:
-        raise UsageError(
-            f"method {name!r} reads vector views alone, model {bundle.name!r} reads {', '.join(signals)} too: choose another "
-            f"--method, or train a model with --method {name}"
-        )
-    kinds: frozenset[str] = getattr(method, "kinds", frozenset())
-    config, _ = read_state(bundle.path / WEIGHTS)
-    if kinds and config.get("core", {}).get("kind", "network") not in kinds:
-        own = (
-            f"version {bundle.version} of {wearer.config.id}'s {bundle.name!r}" if bundle.version else f"model {bundle.name!r}"
-        )
+    own = f"version {bundle.version} of {wearer.config.id}'s {bundle.name!r}" if bundle.version else f"model {bundle.name!r}"
+    if (why := misfit(bundle, method, name, own)) is not None:
         roll = f"streamaffect models rollback {wearer.config.id} {wearer.config.model or bundle.name}"
-        back = f", or '{roll}'" if bundle.version else ""
-        raise UsageError(
-            f"method {name!r} cannot go on from {own}, which {config['method']!r} made: run it with --method "
-            f"{config['method']}, train a model with --method {name}{back}"
-        )
+        raise UsageError(f"{why}, train a model with --method {name}" + (f", or '{roll}'" if bundle.version else ""))
 
 
 def adaptation_settings(config: AdaptationConfig, bundle: Bundle) -> AdaptationSettings:

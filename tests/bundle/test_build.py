@@ -188,6 +188,17 @@ def test_priors_weigh_classes_alike(windows: build.Windows, recipe: build.Recipe
     assert np.allclose(prior.scale, again.scale, rtol=0.15)
 
 
+def test_a_label_that_one_person_alone_has_does_not_make_that_person_the_prior(
+    windows: build.Windows, recipe: build.Recipe
+) -> None:
+    y = windows.y.copy()
+    odd = np.flatnonzero((windows.subject == windows.subject[0]) & (y == 0))[:2]
+    y[odd] = 2
+    three = replace(recipe, classes=(*recipe.classes, ClassEntry(name="typo")))
+    prior = build.fit_priors(replace(windows, y=y), three)["eeg.de"]
+    assert (prior.spread > 1e-3).all()
+
+
 def test_orders_are_shuffled_pieces_cuts_and_trials_by_turns(windows: build.Windows, recipe: build.Recipe) -> None:
     plays = build.orders(windows, "p2", replace(recipe, orders=6), np.random.default_rng(0))
     wanted = np.flatnonzero((windows.subject == "p2") & (windows.y >= 0))

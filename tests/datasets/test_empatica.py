@@ -234,6 +234,39 @@ def test_an_avro_file_of_something_else(tmp_path: Path) -> None:
         next(iter(datasets.open("empatica", tmp_path)))
 
 
+def _zip(tmp_path: Path) -> Path:
+    folder, path = _e4(tmp_path / "plain" / "S1"), tmp_path / "S1.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(folder / "BVP.csv", "BVP.csv")
+    return path
+
+
+def test_a_zip_with_damaged_data(tmp_path: Path) -> None:
+    path = _zip(tmp_path)
+    content = bytearray(path.read_bytes())
+    content[60:80] = bytes(20)
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"truncated or damaged .zip"):
+        datasets.read(path)
+
+
+def test_a_zip_under_a_password(tmp_path: Path) -> None:
+    path = _zip(tmp_path)
+    content = bytearray(path.read_bytes())
+    for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(mark) + at] |= 1
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"cannot be unpacked .*encrypted"):
+        datasets.read(path)
+
+
+@pytest.mark.parametrize("name", ["BVP.csv", "trials.csv"])
+def test_text_that_is_not_utf8(tmp_path: Path, name: str) -> None:
+    (_e4(tmp_path / "S1") / name).write_bytes("name,label,start_s,end_s\nMüde,müde,0,5\n".encode("latin-1"))
+    with pytest.raises(DatasetError, match=r"plain text|not UTF-8 text"):
+        next(iter(datasets.open("empatica", tmp_path)))
+
+
 def test_a_wearer_of_two_days_is_two_sessions(tmp_path: Path) -> None:
     for day in ("2024-05-06", "2024-05-07"):
         _avro(tmp_path / day / "001-X" / "raw_data" / "v6" / "a.avro", START, 10)

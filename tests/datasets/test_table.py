@@ -85,6 +85,15 @@ def test_a_table_a_stream_has_a_rate_of_its_own(tmp_path: Path) -> None:
     assert datasets.read(tmp_path / "anna.ecg.csv").signals[1].spec == eda.spec
 
 
+def test_times_may_be_durations_of_any_unit(tmp_path: Path) -> None:
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    for unit, factor in (("ms", 1e3), ("us", 1e6)):
+        time = pa.array(np.round(np.arange(400) * 0.25 * factor).astype(np.int64)).cast(pa.duration(unit))
+        parquet.write_table(pa.table({"time": time, "eda": 5 + np.arange(400.0)}), tmp_path / f"{unit}.parquet")
+    for recording in datasets.open("parquet", tmp_path):
+        assert _signal(recording, Modality.EDA).spec.rate == 4.0
+
+
 def test_a_wide_table_may_mix_rates_and_have_holes(tmp_path: Path) -> None:
     ecg, eda = [f"{value}" for value in WAVE], [""] * T.size
     eda[::16] = [f"{5 + value:.3f}" for value in T[::16]]

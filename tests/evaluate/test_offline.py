@@ -46,6 +46,13 @@ def test_no_raw_sample_is_in_two_parts(lengths: list[float], hop_s: float, seed:
         assert (np.abs(a - ends[score]) >= CONTEXT_S - 1e-9).all()
 
 
+def test_rows_without_a_length_are_in_one_part() -> None:
+    trial, ends = np.repeat(["a", "b"], 5), np.arange(1.0, 11.0)
+    adapt, score = parts(trial, ends, 0.0, 0)
+    assert not (adapt & score).any()
+    assert (adapt | score).all()
+
+
 def test_many_trials_are_dealt_whole_few_are_cut() -> None:
     trial, ends = np.repeat([f"t{i}" for i in range(10)], 5), np.tile(np.arange(30.0, 55.0, 5.0), 10)
     ends = ends + np.repeat(np.arange(10) * 100.0, 5)

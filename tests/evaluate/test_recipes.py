@@ -52,6 +52,13 @@ def test_what_tells_the_classes_apart_wins():
     assert "nothing simpler is within one standard error" in choice.rounds[0].why
 
 
+def test_what_learns_nothing_is_at_chance_and_loses():
+    dead = Option("dead", {"C": 1e-12}, "zscore")
+    choice = choose([_windows(1.0, useful=True)] * 2, replace(GRID, classifiers=(dead, CLASSIFIERS[0])), BASE)
+    assert choice.rounds[2].tried[0].mean == pytest.approx(0.5, abs=0.05)
+    assert choice.at[2] == 1
+
+
 def test_of_equals_the_simplest_wins():
     same = _windows(1.0, useful=True)
     choice = choose([same, same], GRID, BASE)

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from streamaffect import datasets
+from streamaffect.bundle import registry
+from streamaffect.bundle.bundle import Bundle
 from streamaffect.cli import main
 from streamaffect.cli.evaluate import _command
+from streamaffect.datasets import simulated
 from streamaffect.evaluate import metrics
 from streamaffect.evaluate.folds import Fold
+from streamaffect.evaluate.people import People
+from streamaffect.evaluate.runs import _seen
+from streamaffect.signals import Modality, Trial
 
 LOSO = (
     "loso",
@@ -189,6 +198,10 @@ def test_transfer_trains_on_one_side_and_tests_on_the_other(evaluate: Evaluate) 
         (["loso", "eegmat", "--method", "zscore", "--where", "protocol=V1"], 2, "nobody has protocol=V1"),
         (["loso", "eegmat", "--method", "zscore", "--target", "panas"], 2, "no trial has a target 'panas'"),
         (["transfer", "eegmat", "eegmat", "--method", "zscore"], 2, "is on both sides"),
+        (["bundle", "ecg-load", "eegmat", "--method", "zscore"], 2, "cannot go on from model 'ecg-load', which 'dynamic' made"),
+        (["loso", "eegmat", "--method", "zscore", "--json", "."], 2, "--json . is a folder"),
+        (["loso", "eegmat", "--method", "zscore", "--orders", "0"], 2, "must be a number from 1 on"),
+        (["loso", "eegmat", "--method", "zscore", "--param", "C=1e-12"], 1, "the fit of 'zscore' collapsed"),
     ],
 )
 def test_what_cannot_be_evaluated_is_said_in_one_line(root: Path, capsys, words: list[str], code: int, said: str) -> None:
@@ -196,6 +209,35 @@ def test_what_cannot_be_evaluated_is_said_in_one_line(root: Path, capsys, words:
     error = capsys.readouterr().err.strip()
     assert said in error
     assert len(error.splitlines()) == 1
+
+
+def test_labels_that_are_no_names_are_told_with_the_words_that_help(tmp_path: Path, capsys) -> None:
+    who = simulated.person("person-1", duration_s=60, modalities=[Modality.ECG])
+    for number in (1, 2):
+        trials = (Trial("a", "At Rest", 0, 30), Trial("b", "load", 30, 60))
+        datasets.save(replace(who, subject=f"p{number}", trials=trials), tmp_path / f"p{number}.npz")
+    words = ["npz", "--root", str(tmp_path), "--view", "ecg.hrv:seconds=20", "--method", "zscore"]
+    for command in (["evaluate", "loso", *words, "--protocol", "online"], ["train", *words, "--out", str(tmp_path / "m")]):
+        assert main(command) == 2
+        assert "say --classes 'at-rest=At Rest,load=load'" in capsys.readouterr().err
+
+
+def test_what_it_writes_beside_the_recordings_is_no_other_evaluation(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root / "eegmat", tmp_path / "eegmat")
+    words = ["evaluate", *LOSO, "--root", str(tmp_path / "eegmat"), "--processes", "1"]
+    out, found = tmp_path / "eegmat" / "out", tmp_path / "eegmat" / "found.json"
+    assert main([*words, "--out", str(out), "--json", str(found)]) == 0
+    first = found.read_text()
+    assert main([*words, "--out", str(out), "--json", str(found)]) == 0
+    assert found.read_text() == first
+
+
+def test_who_was_in_the_training_is_known_by_any_name() -> None:
+    model = Bundle.load(registry.find("wrist-stress-binary"))
+    trained = {data.name: data.subjects for data in model.manifest.data}
+    names = tuple(f"{name}/{subject}" for name, own in trained.items() for subject in own)
+    assert _seen(model, People("+".join(trained), None, names)) == list(names)
+    assert _seen(model, People("wesad_e4", None, (trained["wesad_wrist"][0], "S99"))) == [trained["wesad_wrist"][0]]
 
 
 def test_the_command_is_kept_without_the_folders_of_this_machine() -> None:

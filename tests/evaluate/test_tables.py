@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -49,6 +50,22 @@ def test_trials_of_a_table_are_labelled(table: FeatureTable) -> None:
     trials = trials_of(table).trials
     assert [(t.name, t.label) for t in trials] == [("a", "joy"), ("b", None), ("c", "fear"), ("d", "fear")]
     assert trials[0].distributions["mood"] == {"calm": 3.0, "tense": 1.0}
+
+
+def test_trials_with_clocks_of_their_own_are_put_one_behind_the_other(table: FeatureTable) -> None:
+    of_trials = replace(table, t_end_s=np.array([2.0, 4.0, 2.0, 2.0, 4.0, 2.0]))
+    windows = windows_of(of_trials, recipe(table, "joy", "fear"), None)
+    assert windows.t_end_s.tolist() == [2, 4, 6, 8, 10]
+    of_the_day = replace(table, t_end_s=np.array([1.0, 2.0, 7.0, 9.0, 10.0, 20.0]))
+    assert windows_of(of_the_day, recipe(table, "joy", "fear"), None).t_end_s.tolist() == [1, 2, 7, 9, 10]
+
+
+def test_a_person_with_other_arrays_is_told_by_name(table: FeatureTable) -> None:
+    read = recipe(table, "joy", "fear")
+    with pytest.raises(ValueError, match=r"made/up has no eeg.de: it has acoustic"):
+        windows_of(replace(table, x={"acoustic": table.x["eeg.de"]}), read, None)
+    with pytest.raises(ValueError, match=r"made/up: eeg.de is \(1,\) a row, not \(2,\)"):
+        windows_of(replace(table, x={"eeg.de": table.x["eeg.de"][:, :1]}), read, None)
 
 
 @pytest.fixture(scope="module")

@@ -58,6 +58,18 @@ def test_stream_that_starts_later_is_aligned_for_any_chunk(person: Recording) ->
     assert seen[7].reason is None
 
 
+def test_the_grid_begins_with_the_first_stream_whichever_is_read_first(person: Recording) -> None:
+    ecg, eeg = person.signals
+    late = replace(person, signals=(replace(ecg, start_s=0.5), eeg))
+    ends = {
+        tuple(f.t_end_s for f in windows_of(late, Extractor(views, {}), 5.0, chunk_s))
+        for views in (VIEWS, VIEWS[::-1])
+        for chunk_s in (0.2, 1.0)
+    }
+    assert len(ends) == 1
+    assert next(iter(ends))[0] == 5.0
+
+
 def test_real_recording_gives_the_same_bits_for_any_chunk(eegmat: Path) -> None:
     recording = datasets.read(eegmat / "Subject05.npz")
 
