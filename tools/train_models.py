@@ -49,7 +49,7 @@ RECIPES = {
         "--orders 6 --smoothing 20"
     ),
     "wrist-stress": (
-        f"wesad_wrist {WRIST.format(60)}--classes baseline,stress,amusement {LINEAR}--orders 6 "
+        f"wesad_wrist {WRIST.format(60)}--classes baseline,stress,amusement {LINEAR}--param anchor=0.5 --orders 6 "
         "--valence-arousal baseline=0.2,-0.4 --valence-arousal stress=-0.4,0.5 --valence-arousal amusement=0.6,0.1"
     ),
     "wrist-stress-binary": (

@@ -43,6 +43,8 @@ class TCA(ZScore):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.anchor:
+            raise ValueError("method 'tca' takes no anchor: its components are others at each adaptation")
         self._at_least(1, "components")
         self._at_least(10, "support")
         self._one_of("kernel", "linear", "rbf")

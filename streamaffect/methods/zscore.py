@@ -12,7 +12,7 @@ from .regression import Regression
 
 if TYPE_CHECKING:
     from .cores import Core
-    from .linear import Linear
+    from .linear import Linear, Regressed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +22,19 @@ class ZScore(Regression):
 
     The regression is solved anew on the source that ``adapt`` is given. Where that is what it was fitted on, nothing changes;
     a river's model is fitted on people as they looked when little was known of them, and its source memory holds them as
-    they look once a session is long: from then on the answer is theirs.
+    they look once a session is long: from then on the answer is theirs. ``anchor``: the share of the incumbent's logits that
+    stays, as a wearer is still on the way there when the first adaptation is made.
     """
 
     name: ClassVar[str] = "zscore"
     reads: ClassVar = "vectors"
     kinds: ClassVar[frozenset[str]] = frozenset({"linear"})
+
+    anchor: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._between(0, 1, "anchor")
 
     def _fit(self, job: Fit) -> Linear:
         from .linear import Linear
@@ -36,9 +43,21 @@ class ZScore(Regression):
         core.solve(core.embed(job.x), job.y, self.C)
         return core
 
-    def _adapt(self, job: Adaptation) -> Linear:
+    def _adapt(self, job: Adaptation) -> Regressed:
         core, rows = self._align(job, job.core)
         core.solve(rows, job.y, self.C)
+        return self._anchored(job, core)
+
+    def _refine(self, job: Adaptation, core: Core, labels: Float32, weight: Float32) -> Regressed:
+        return self._anchored(job, super()._refine(job, core, labels, weight))
+
+    def _anchored(self, job: Adaptation, core: Regressed) -> Regressed:
+        """``core`` with the incumbent's weights mixed in, which mixes the logits."""
+        if not self.anchor:
+            return core
+        incumbent = cast("Linear", job.core)
+        for own, theirs in ((core.weight, incumbent.weight), (core.bias, incumbent.bias)):
+            own.lerp_(theirs, self.anchor)
         return core
 
     def _align(self, job: Adaptation, core: Core) -> tuple[Linear, Float32]:

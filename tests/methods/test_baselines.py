@@ -57,6 +57,29 @@ def test_same_seed_same_model_and_the_old_one_is_left_as_it_was(adapted, vector_
     np.testing.assert_array_equal(model.predict_proba(data["x"]), before)
 
 
+def test_an_anchor_keeps_a_share_of_the_incumbent_s_logits(lab, vector_source):
+    taught, target = lab.only(lab.people(2, 4, 40), "vector"), lab.only(lab.people(1, 1, 64, lab.shift), "vector")
+    told = {"normalise": None, "self_training": True}
+    model = methods.get("zscore", **told).fit_source(methods.LabelledSet(**taught), device="cpu")
+
+    def logits(anchor):
+        adapted = methods.get("zscore", **told, anchor=anchor).adapt(
+            model, vector_source, methods.UnlabelledSet(target["x"]), device="cpu"
+        )
+        return np.log(adapted.predict_proba(target["x"]).astype(np.float64))
+
+    def odds(anchor):
+        found = logits(anchor)
+        return found[:, 1] - found[:, 0]
+
+    incumbent = np.diff(np.log(model.predict_proba(target["x"]).astype(np.float64))[:, :2])[:, 0]
+    np.testing.assert_allclose(odds(1.0), incumbent, atol=1e-3)
+    assert np.abs(odds(0.0) - incumbent).max() > 0.1
+    assert np.abs(odds(0.5) - incumbent).mean() < np.abs(odds(0.0) - incumbent).mean()
+    with pytest.raises(ValueError, match=r"anchor must lie in \[0, 1\]"):
+        methods.get("zscore", anchor=1.5)
+
+
 def test_it_adapts_again_from_what_it_adapted(adapted, vector_source):
     method, _, better, data = adapted
     again = method.adapt(better, vector_source, methods.UnlabelledSet(data["x"]), device="cpu")
