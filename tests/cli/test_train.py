@@ -99,7 +99,7 @@ def test_old_bundle_stays_where_the_new_one_cannot_be_put(old_and_new):
 
 def test_class_placed_must_occur():
     with pytest.raises(UsageError, match="no class joy here: there are rest"):
-        _classes(_places(["joy=1,0.5"]), classes_of(datasets.open("simulated", None, "person-1")))
+        _classes(_places(["joy=1,0.5"]), classes_of(datasets.open("simulated", None, "person-1")), "simulated")
 
 
 def test_figures_are_those_of_the_card():
