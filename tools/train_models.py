@@ -4,7 +4,7 @@
         [wrist-panas]
 
 DIR holds the data sets by their names. Some minutes each on two cores, wrist-stress-binary with its 63 people half an hour.
-Same seed, same machine, same model.
+Same seed, same machine, same model (wrist-panas to rounding).
 """
 
 from __future__ import annotations
