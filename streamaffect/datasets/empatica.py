@@ -99,13 +99,10 @@ def _holds_e4(path: Path) -> bool:
 @contextmanager
 def _opened(path: Path) -> Iterator[Read]:
     """The session's files by name, out of a folder or a zip."""
-    if path.is_dir():
-        try:
-            yield lambda name: (path / name).read_text("utf-8-sig") if (path / name).is_file() else None
-        except UnicodeDecodeError:
-            raise DatasetError(f"{path}: not the files of an E4, which are plain text: fetch the session again") from None
-        return
     try:
+        if path.is_dir():
+            yield lambda name: (path / name).read_text("utf-8-sig") if (path / name).is_file() else None
+            return
         with zipfile.ZipFile(path) as archive:
             inside = {Path(name).name: name for name in archive.namelist()}
             yield lambda name: archive.read(inside[name]).decode("utf-8-sig") if name in inside else None

@@ -86,7 +86,7 @@ def test_a_table_a_stream_has_a_rate_of_its_own(tmp_path: Path) -> None:
 
 
 def test_times_may_be_durations_of_any_unit(tmp_path: Path) -> None:
-    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    parquet = pytest.importorskip("pyarrow.parquet")
     for unit, factor in (("ms", 1e3), ("us", 1e6)):
         time = pa.array(np.round(np.arange(400) * 0.25 * factor).astype(np.int64)).cast(pa.duration(unit))
         parquet.write_table(pa.table({"time": time, "eda": 5 + np.arange(400.0)}), tmp_path / f"{unit}.parquet")
