@@ -73,6 +73,20 @@ async def _until_async(condition: Callable[[], object], timeout_s: float = _TIME
         await asyncio.sleep(_POLL_S)
 
 
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """Where the open recordings lie, if they are here: STREAMAFFECT_DATA, or shared/data beside the repository."""
+    return Path(os.environ.get("STREAMAFFECT_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def data_root(recordings: Path) -> Path:
+    """The folder of eegmat, wesad_wrist, ...; skips where it is not."""
+    if not (recordings / "eegmat").is_dir():
+        pytest.skip(f"no recordings in {recordings}: set STREAMAFFECT_DATA to the folder that holds eegmat, wesad_wrist, ...")
+    return recordings
+
+
 @pytest.fixture
 def until() -> Callable[..., None]:
     """``until(condition, timeout_s=10)``: bounded polling, blocking."""

@@ -37,18 +37,15 @@ def finite_spans(lead: Float32, least: int) -> list[slice]:
 
 
 def find_beats(lead: Float32, rate: float) -> Beats:
-    """R-peaks of ``lead`` (n,), each finite stretch by itself; the detector is sleepecg's (Pan & Tompkins 1985, in C).
-
-    A flat or all but missing lead has no beats; the detector itself would raise on it.
-    """
-    from sleepecg.heartbeats import detect_heartbeats
+    """R-peaks of ``lead`` (n,), each finite stretch by itself; a flat or all but missing lead has no beats."""
+    from streamaffect.features.rpeaks import find_r_peaks
 
     found = []
     for span in finite_spans(lead, round(3 * rate)):
         part = np.asarray(lead[span], np.float64)
-        flat = int((part != part[0]).argmax())  # its start is left out by the detector, which raises where little follows
-        if part.size - flat > rate and np.ptp(part) > 1e-6 * max(1.0, float(np.abs(part).max())):
-            found.append(detect_heartbeats(part, rate) + span.start)
+        alive = max(int((part != part[0]).argmax()) - 1, 0)  # a flat start, an electrode not yet on, would lower the thresholds
+        if part.size - alive > rate and np.ptp(part) > 1e-6 * max(1.0, float(np.abs(part).max())):
+            found.append(find_r_peaks(part[alive:], rate) + alive + span.start)
     peaks = np.concatenate(found).astype(np.intp) if found else np.empty(0, np.intp)
     if peaks.size < 3:
         return NO_BEATS

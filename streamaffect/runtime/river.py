@@ -66,7 +66,7 @@ class River:
 
     def warm(self) -> None:
         """Let a river of its own have two hops of noise, so that what is imported and built at first use is there before the
-        wearer's first window: 80 ms, most of it for sleepecg."""
+        wearer's first window."""
         scratch, rng = River(self.engine, self._specs), np.random.default_rng(0)
         for modality, spec in self._specs.items():
             n = int(np.ceil(2 * self.windower.hop_s * spec.rate)) + 1

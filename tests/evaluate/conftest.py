@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -52,12 +51,3 @@ def shipped() -> Bundle:
 def recording() -> Recording:
     """Five minutes of a simulated person's ECG, rest and load by turns of a minute."""
     return person("person-3", duration_s=300, modalities=(Modality.ECG,))
-
-
-@pytest.fixture(scope="session")
-def data_root() -> Path:
-    """The folder of folders of real recordings: STREAMAFFECT_DATA."""
-    told = os.environ.get("STREAMAFFECT_DATA")
-    if not told or not (Path(told) / "eegmat").is_dir():
-        pytest.skip("no recordings: set STREAMAFFECT_DATA to the folder that holds eegmat, wesad_wrist, ...")
-    return Path(told)

@@ -1,18 +1,13 @@
-"""Where the open recordings lie, for the tests that read real ones."""
+"""Real recordings of hearts and heads."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 
 @pytest.fixture(scope="session")
-def eegmat() -> Path:
-    """The folder of EEGMAT's .npz: below STREAMAFFECT_DATA, or below shared/data beside the repository."""
-    beside = Path(__file__).parents[3] / "shared" / "data"
-    folder = Path(os.environ.get("STREAMAFFECT_DATA", beside)) / "eegmat"
-    if not folder.is_dir():
-        pytest.skip(f"no recordings in {folder}: set STREAMAFFECT_DATA to the folder that holds eegmat")
-    return folder
+def eegmat(data_root: Path) -> Path:
+    """The folder of EEGMAT's .npz."""
+    return data_root / "eegmat"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -230,13 +229,10 @@ def test_beats_of_the_simulated_body_are_found() -> None:
     assert np.exp(found["ln_rmssd"]) == pytest.approx(np.sqrt(np.mean(np.diff(rr) ** 2)), rel=0.3)
 
 
-def test_real_wrists_are_trusted_and_sweat_under_stress() -> None:
+def test_real_wrists_are_trusted_and_sweat_under_stress(data_root: Path) -> None:
     """Thermometer and accelerometer of a worn band never abstain; responses drive more under stress than at rest."""
-    root = Path(os.environ.get("STREAMAFFECT_DATA", Path(__file__).parents[3] / "shared" / "data"))
-    if not (root / "wesad_wrist").is_dir():
-        pytest.skip(f"no recordings in {root}: set STREAMAFFECT_DATA to the folder that holds wesad_wrist")
     rises = []
-    for person in list(datasets.open("wesad_wrist", root))[:5]:
+    for person in list(datasets.open("wesad_wrist", data_root))[:5]:
         extractor = Extractor((views.temp_stats(), views.eda_tonic(), views.acc_stats()), {})
         seen: dict[str, list[float]] = {"baseline": [], "stress": []}
         for f in windows_of(person, extractor, 20.0, 20.0):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from dataclasses import replace
 from functools import cache
@@ -23,7 +22,6 @@ from streamaffect.features.quality import USABLE, quality
 from streamaffect.features.windows import Windower
 from streamaffect.signals import Chunk, Modality, Recording, Signal, StreamSpec, Window
 
-ROOT = Path(os.environ.get("STREAMAFFECT_DATA", Path(__file__).parents[3] / "shared" / "data"))
 SITES = ["F3", "F4", "P3", "P4", "Cz"]
 PARAMS: dict[str, dict[str, object]] = {
     "ecg.hrvfreq/1": {"seconds": 60.0},
@@ -134,13 +132,13 @@ def test_a_dead_sensor_abstains(modality: Modality) -> None:
 
 
 @cache
-def recording(modality: Modality) -> Recording:
+def recording(modality: Modality, root: Path) -> Recording:
     """75 s of a real recording where it is there, of a simulated person or of waves otherwise."""
     source = {Modality.ECG: "eegmat", Modality.EEG: "eegmat"}.get(modality, "wesad_wrist")
     if modality in (Modality.EMG, Modality.RESP):
         whole = Recording("waves", "p", (Signal(SPECS[modality], waves(modality)),), ())
-    elif (ROOT / source).is_dir():
-        whole = next(iter(datasets.open(source, ROOT)))
+    elif (root / source).is_dir():
+        whole = next(iter(datasets.open(source, root)))
     else:
         whole = simulated.person("person-3", duration_s=90, modalities=[modality])
     [signal] = [s for s in whole.signals if s.spec.modality is modality][:1]
@@ -183,9 +181,9 @@ def one_chunk(person: Recording, made: views.View) -> list[tuple[Modality, Chunk
 
 
 @pytest.mark.parametrize("name", sorted(views.FACTORIES))
-def test_recording_and_stream_give_the_same_bits(name: str) -> None:
+def test_recording_and_stream_give_the_same_bits(name: str, recordings: Path) -> None:
     made = view(name)
-    person = recording(made.modality)
+    person = recording(made.modality, recordings)
     if made.modality is Modality.EEG:
         there = set(person.signals[0].spec.channels)
         assert there.issuperset(SITES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -176,13 +175,10 @@ def test_wrist_features_are_the_same_bits_for_any_chunk() -> None:
     assert run(0.11) == run(1.0) == run(29.0)
 
 
-def test_skin_and_heart_know_stress_in_real_recordings() -> None:
+def test_skin_and_heart_know_stress_in_real_recordings(data_root: Path) -> None:
     """More responses and a faster pulse under stress than at rest, in most of the people."""
-    root = Path(os.environ.get("STREAMAFFECT_DATA", Path(__file__).parents[3] / "shared" / "data"))
-    if not (root / "wesad_wrist").is_dir():
-        pytest.skip(f"no recordings in {root}: set STREAMAFFECT_DATA to the folder that holds wesad_wrist")
     rises = []
-    for person in list(datasets.open("wesad_wrist", root))[:6]:
+    for person in list(datasets.open("wesad_wrist", data_root))[:6]:
         extractor = Extractor((views.ppg_pulse(), views.eda_stats()), {})
         seen = {"baseline": [], "stress": []}
         for f in windows_of(person, extractor, 15.0, 20.0):

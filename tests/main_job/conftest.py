@@ -112,10 +112,9 @@ def retained(mosquitto) -> Callable[[str], str]:
 
 
 @pytest.fixture(scope="session")
-def a_recording() -> tuple[object, ...]:
+def a_recording(recordings: Path) -> tuple[object, ...]:
     """A real person's recording where there is one, a simulated person's elsewhere."""
-    beside = Path(__file__).parents[3] / "shared" / "data"
-    real = Path(os.environ.get("STREAMAFFECT_DATA", beside)) / "eegmat" / "Subject05.npz"
+    real = recordings / "eegmat" / "Subject05.npz"
     return (real,) if real.is_file() else ("simulated", "--subject", "person-3")
 
 

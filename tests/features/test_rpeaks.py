@@ -1,0 +1,106 @@
+"""R-peaks: where they are known, beside the package whose detector this is, and where little is there to detect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sleepecg import detect_heartbeats
+
+from streamaffect import datasets
+from streamaffect.datasets import simulated
+from streamaffect.features.ecg import find_beats
+from streamaffect.features.rpeaks import find_r_peaks
+from streamaffect.signals import Float64, Modality
+
+RATE = 256.0
+
+
+def lead(beats_s: npt.ArrayLike, heights: npt.ArrayLike = 1.0, seconds: float = 20.0, t_wave: float = 0.0) -> Float64:
+    """(n,) of R-waves 10 ms wide [1 sd], their T-waves 35 ms wide and 300 ms later, in a little noise."""
+    t = np.arange(round(seconds * RATE)) / RATE
+    r, high = np.broadcast_arrays(np.asarray(beats_s, float), np.asarray(heights, float))
+    away = t - r[:, None]
+    waves = high[:, None] * (np.exp(-0.5 * (away / 0.01) ** 2) + t_wave * np.exp(-0.5 * ((away - 0.3) / 0.035) ** 2))
+    return waves.sum(axis=0) + np.random.default_rng(0).normal(0, 0.005, t.size)
+
+
+def found(x: Float64) -> Float64:
+    return find_r_peaks(x, RATE) / RATE
+
+
+@pytest.mark.parametrize("interval", [0.35, 0.6, 1.0, 1.4])
+def test_beats_are_found_where_they_are(interval: float) -> None:
+    beats = np.arange(0.5, 19.5, interval) + np.random.default_rng(1).normal(0, 0.01, np.arange(0.5, 19.5, interval).size)
+    assert found(lead(beats)) == pytest.approx(beats, abs=0.005)
+
+
+def test_t_waves_are_not_beats() -> None:
+    beats = np.arange(0.5, 19.5, 0.8)
+    x = lead(beats, t_wave=0.9)
+    assert found(x) == pytest.approx(beats, abs=0.005)
+
+
+def test_a_beat_lower_than_the_threshold_is_searched() -> None:
+    beats = np.arange(0.5, 19.5, 0.8)
+    heights = np.ones(beats.size)
+    heights[10] = 0.15
+    assert found(lead(beats, heights)) == pytest.approx(beats, abs=0.005)
+
+
+def test_beats_lower_than_the_first_and_missing_before_the_end_are_searched() -> None:
+    assert found(lead([0.5, 1.3, 2.1], [1.0, 0.1, 0.1], seconds=3.0)) == pytest.approx([0.5, 1.3, 2.1], abs=0.005)
+
+
+@pytest.mark.parametrize("rate", [128.0, 250.0, 512.0])
+@pytest.mark.parametrize("subject", ["person-1", "person-4", "person-9"])
+def test_beats_are_those_of_the_peer(subject: str, rate: float) -> None:
+    from scipy.signal import resample_poly
+
+    signal = simulated.person(subject, duration_s=60, modalities=[Modality.ECG]).signals[0]
+    x = resample_poly(signal.samples[0].astype(np.float64), int(rate), int(signal.spec.rate))
+    for seconds in (5, 10, 60):
+        part = x[: round(seconds * rate)]
+        assert find_r_peaks(part, rate).tolist() == detect_heartbeats(part, rate).tolist()
+
+
+def test_beats_of_real_people_are_those_of_the_peer(eegmat: Path) -> None:
+    """All but a few, most on a lead that was not on: it carries on with the height of the last sample that it searched, not
+    that of the beat it found, and takes a T-wave's height for a beat's."""
+    same = []
+    for person in list(datasets.open("eegmat", eegmat))[:12]:
+        [ecg] = [s for s in person.signals if s.spec.modality is Modality.ECG]
+        x, rate = ecg.samples[0].astype(np.float64), ecg.spec.rate
+        n = round(30 * rate)
+        for part in (x[a : a + n] for a in range(0, x.size - n, n)):
+            ours, theirs = find_r_peaks(part, rate), detect_heartbeats(part, rate)
+            same.append(np.intersect1d(ours, theirs).size / max(ours.size, theirs.size))
+    assert len(same) > 60
+    assert np.mean(np.array(same) == 1) > 0.9
+    assert np.mean(same) > 0.98
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(1.01, 4.0), st.sampled_from([61.0, 130.0, 256.0]), st.floats(0.19, 0.3))
+@settings(max_examples=60, deadline=None)
+def test_short_leads_and_dense_peaks_do_no_harm(seed: int, seconds: float, rate: float, period: float) -> None:
+    rng = np.random.default_rng(seed)
+    n = round(seconds * rate)
+    x = np.where(np.arange(n) % round(period * rate) == 5, 100.0, 0.0) + rng.normal(0, 1, n) * rng.choice([0.01, 1, 30])
+    beats = find_r_peaks(x, rate)
+    assert ((beats > 0) & (beats < n)).all()
+    assert (np.diff(beats) > int(0.2 * rate)).all()
+
+
+def test_an_electrode_put_on_at_the_last_moment_harms_nothing() -> None:
+    """The case on which the peer's C code ends the process: a flat start, then less than the two seconds that it learns on."""
+    for seconds in (1.1, 1.5, 1.8, 1.99):
+        n = round(seconds * RATE)
+        x = np.zeros(60 * int(RATE), np.float32)
+        x[-n:] = np.random.default_rng(0).normal(0, 300, n)
+        for _ in range(20):
+            beats = find_beats(x, RATE).times_s
+            assert (beats > 60 - seconds).all()
