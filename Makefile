@@ -3,7 +3,7 @@
 # make clean  away with the virtual environment and the caches
 #
 # All set-up happens in .venv, once, and again when pyproject.toml or constraints.txt changed. PYTHON=... chooses the
-# interpreter (3.11 or later), ARGS=... goes to pytest. Plain PyPI ships torch with CUDA, some gigabytes:
+# interpreter (3.11 or later), WORKERS=... the processes that share the tests, ARGS=... goes to pytest. Plain PyPI ships torch with CUDA, some gigabytes:
 # PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make run takes the CPU build.
 
 SHELL := /bin/bash
@@ -12,6 +12,7 @@ BIN := $(VENV)/bin
 FRESH := import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13; do \
 	$$p -c '$(FRESH)' 2>/dev/null && { echo $$p; break; }; done)
+WORKERS ?= 2
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-virtualenv -c constraints.txt
 
 .PHONY: run test check lint types tests mosquitto clean
@@ -32,7 +33,7 @@ types: $(VENV)/.ready-to-test
 	$(BIN)/mypy
 
 tests: $(VENV)/.ready-to-test types lint
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 $(BIN)/python:
 	@[ -n "$(PYTHON)" ] || { echo "error: no Python 3.11 or later with venv here: install python3 and python3-venv," \

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -118,13 +116,3 @@ def test_order_of_the_pool_does_not_matter(order):
 def test_bad_input_is_refused(x, params, message):
     with pytest.raises(ValueError, match=message):
         coreset.select(x, **params)
-
-
-def test_ten_thousand_windows_take_a_blink():
-    x = np.random.default_rng(4).normal(size=(10_000, 64)).astype(np.float32)
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        coreset.select(x, fraction=0.0064)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.5  # 0.05 s on one idle core; the margin is for a busy machine

@@ -1,5 +1,4 @@
 import dataclasses
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -381,7 +380,7 @@ def test_same_seed_same_model(fitted, vector_source, target):
 
 
 def test_graph_answers_as_the_model_at_any_batch_with_sensors_missing(tmp_path):
-    """At the default size; a batch of one within 2 ms."""
+    """At the default size."""
     core = HeloNetwork(WEARABLE, 5, "ecg.hrv", ["acc.stats"])
     data = {name: view.numpy() for name, view in zip(WEARABLE, windows(33), strict=True)}
     model = CoreModel("helo", WEARABLE, core, Scaling.of(data), 5, {})
@@ -396,12 +395,6 @@ def test_graph_answers_as_the_model_at_any_batch_with_sensors_missing(tmp_path):
         probabilities, embedding = session.run(["probabilities", "embedding"], x)
         np.testing.assert_allclose(probabilities, model.predict_proba(x), atol=1e-5)
         np.testing.assert_allclose(embedding, model.embed(x), atol=1e-5)
-    one, spent = {name: view[:1] for name, view in data.items()}, []
-    for _ in range(50):
-        start = time.perf_counter()
-        session.run(None, one)
-        spent.append(time.perf_counter() - start)
-    assert np.median(spent) < 2e-3
 
 
 def test_answer_to_a_window_does_not_depend_on_its_batch(mood):

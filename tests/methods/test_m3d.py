@@ -122,7 +122,7 @@ def test_progress_tells_mu_and_cancels(m3d_model, vector_source, unlabelled):
 def test_a_tight_budget_still_gives_a_model(lab, m3d_model, vector_source, unlabelled, stranger):
     begin = time.perf_counter()
     made = methods.get("m3d").adapt(m3d_model, vector_source, unlabelled, device="cpu", budget_s=1e-3)
-    assert time.perf_counter() - begin < 5
+    assert time.perf_counter() - begin < 20
     assert np.isfinite(made.predict_proba(stranger["x"])).all()
 
 
