@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 _KINDS = {
     "amanda": "amanda_network:AmandaNetwork",
+    "ensemble": "ensemble:Ensemble",
     "helo": "helo_network:HeloNetwork",
     "kernel_linear": "linear:KernelLinear",
     "kernel_machine": "kernel_machine:KernelMachine",

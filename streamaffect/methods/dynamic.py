@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from .contract import Float32, LabelledSet, check_views
-from .jobs import Adaptation
+from .jobs import Adaptation, Fit
 from .scaling import Scaling
 from .source import Source
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Dynamic(Source):
-    """The fit of :class:`Source`, then at ``adapt``
+    """The fit of :class:`Source`, ``members`` times where it is more than one, their logits averaged; then at ``adapt``
 
         L = CE_source (+ CE_few_shot) + gamma ((1 - s(p)) MMD + s(p) LSD),   s(p) = 2 / (1 + exp(-10 p)) - 1
 
@@ -44,8 +44,9 @@ class Dynamic(Source):
     """
 
     name: ClassVar[str] = "dynamic"
-    kinds: ClassVar[frozenset[str]] = frozenset({"network"})
+    kinds: ClassVar[frozenset[str]] = frozenset({"network", "ensemble"})
 
+    members: int = 1
     adapt_epochs: int = 10
     adapt_lr: float = 3e-4
     gamma: float = 1.0
@@ -61,11 +62,16 @@ class Dynamic(Source):
         super().__post_init__()
         self._one_of("schedule", "mmd_to_lsd", "mmd", "lsd")
         self._one_of("kernel", "gaussian", "median", "multi")
-        self._at_least(1, "adapt_epochs")
+        self._at_least(1, "members", "adapt_epochs")
         self._between(0, 1, "tau", "anchor")
         self._between(0, 0.9, "adapt_view_dropout")
         self._between(0, float("inf"), "gamma", "slack")
         self._positive("adapt_lr", "sigma")
+
+    def _fit(self, job: Fit) -> Core:
+        from .ensemble import Ensemble
+
+        return super()._fit(job) if self.members == 1 else Ensemble.fit(self.members, super()._fit, job)
 
     def _adapt(self, job: Adaptation) -> Core:
         from .alignment import align

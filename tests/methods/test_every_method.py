@@ -33,14 +33,14 @@ def problem(name: str, people, seed: int, subjects: int, windows: int) -> dict:
     return data
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=[*NAMES, "dynamic of 3"])
 def case(request, lab) -> SimpleNamespace:
     """A method, its source, target and the models it makes of them (seed 3)."""
-    name = request.param
+    name, _, members = request.param.partition(" of ")
     source = methods.LabelledSet(**problem(name, lab.people, 0, 4, 16))
     person = problem(name, lab.people, 1, 1, WINDOWS)
     target = methods.UnlabelledSet(person["x"], person["trial"])
-    method = quick(name)
+    method = quick(name, **({"members": int(members)} if members else {}))
     model = method.fit_source(source, seed=3, device="cpu")
     adapted = method.adapt(model, source, target, seed=3, device="cpu")
     return SimpleNamespace(name=name, method=method, source=source, target=target, model=model, adapted=adapted)

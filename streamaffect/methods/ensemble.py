@@ -1,0 +1,48 @@
+"""The ``ensemble`` core: networks from different beginnings, their logits averaged. torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .cores import Core, build
+from .jobs import Fit, Stage
+
+
+class Ensemble(Core):
+    """``members`` cores of ``kind`` and ``spec``. What one of them makes of a stranger by chance the others do not.
+
+    The embedding is theirs side by side, over the root of their number: a squared distance is the mean of the members'.
+    """
+
+    kind: ClassVar[str] = "ensemble"
+
+    def __init__(self, members: int, kind: str, spec: dict[str, Any]) -> None:
+        super().__init__()
+        self._spec = {"members": members, "kind": kind, "spec": spec}
+        self.members = nn.ModuleList(build(kind, spec) for _ in range(members))
+
+    @classmethod
+    def fit(cls, members: int, fit: Callable[[Fit], Core], job: Fit) -> Self:
+        """Cores that ``fit`` makes of the same source from seeds of their own, by which they hold out other people too."""
+        fitted = []
+        for i, seed in enumerate(np.random.SeedSequence(job.seed).generate_state(members, np.uint32)):
+            stage = Stage(job.progress, i / members, (i + 1) / members)
+            fitted.append(fit(replace(job, seed=int(seed), progress=stage)))
+            stage.done()
+        made = cls(members, fitted[0].kind, fitted[0].spec())
+        made.members = nn.ModuleList(fitted)
+        return made
+
+    def spec(self) -> dict[str, Any]:
+        return self._spec
+
+    def forward(self, views: Sequence[Tensor], keep: Tensor) -> tuple[Tensor, Tensor]:
+        """Embedding (n, members d) and logits (n, C)."""
+        embeddings, logits = zip(*(member(views, keep) for member in self.members), strict=True)
+        return torch.cat(embeddings, 1) / len(self.members) ** 0.5, torch.stack(logits).mean(0)
