@@ -27,12 +27,13 @@ def find_r_peaks(lead: Float64, rate: float) -> npt.NDArray[np.intp]:
 
     J. Pan and W. J. Tompkins, "A real-time QRS detection algorithm", 1985, with what sleepecg (Hofer et al.) made of it: the
     filter has no delay, a search begins too where no beat comes in the first second or in 1.5 s after the only one, and it goes
-    on halving the thresholds. That package, whose beats these are wherever a lead shows any, is not called itself: its C code
-    leaves its arrays where a lead is short or its peaks are dense, which ends the process.
+    on halving the thresholds. That package is not called itself: its C code leaves its arrays where a lead is short or its
+    peaks are dense, which ends the process. Ours: the thresholds are learnt on all pieces of 2 s of the lead, by the median.
+    Learnt on the first, in which an electrode is put on or an amplifier settles, they take T-waves for beats from then on.
     """
     filtered, energy = _filtered(lead, rate)
-    learning = int(_LEARNING_S * rate)
-    height, power = _Threshold(filtered[:learning]), _Threshold(energy[:learning])
+    pieces = max(1, lead.size // int(_LEARNING_S * rate))
+    height, power = _Threshold(filtered, pieces), _Threshold(energy, pieces)
     maxima = 1 + np.flatnonzero((filtered[1:-1] > filtered[:-2]) & (filtered[1:-1] > filtered[2:]))
     places = [*maxima.tolist(), lead.size - 2]  # the end, which is no peak, so that a beat missing before it is searched
     heights = [*filtered[maxima].tolist(), -math.inf]
@@ -103,8 +104,10 @@ class _Threshold:
 
     __slots__ = ("_beat", "_noise", "value")
 
-    def __init__(self, learnt: Float64) -> None:
-        self._beat, self._noise = float(learnt.max()), float(learnt.mean())
+    def __init__(self, x: Float64, pieces: int) -> None:
+        parts = np.array_split(x, pieces)
+        self._beat = float(np.median([part.max() for part in parts]))
+        self._noise = float(np.median([part.mean() for part in parts]))
         self.value = self._noise + 0.25 * (self._beat - self._noise)
 
     def beat(self, height: float, weight: float) -> None:
