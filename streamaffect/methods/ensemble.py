@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -29,11 +28,12 @@ class Ensemble(Core):
 
     @classmethod
     def fit(cls, members: int, fit: Callable[[Fit], Core], job: Fit) -> Self:
-        """Cores that ``fit`` makes of the same source from seeds of their own, by which they hold out other people too."""
+        """Cores that ``fit`` makes one after the other: other weights to begin with, other dropout. The job's seed stays, so that
+        all hold out the same people, by whom the guard can judge."""
         fitted = []
-        for i, seed in enumerate(np.random.SeedSequence(job.seed).generate_state(members, np.uint32)):
+        for i in range(members):
             stage = Stage(job.progress, i / members, (i + 1) / members)
-            fitted.append(fit(replace(job, seed=int(seed), progress=stage)))
+            fitted.append(fit(replace(job, progress=stage)))
             stage.done()
         made = cls(members, fitted[0].kind, fitted[0].spec())
         made.members = nn.ModuleList(fitted)

@@ -1,4 +1,4 @@
-"""Several networks as one: of seeds of their own, averaged, adapted together."""
+"""Several networks as one: from weights of their own, averaged, adapted together."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import torch
 
 from streamaffect import methods
 from streamaffect.methods.ensemble import Ensemble
+from streamaffect.methods.holdout import held_out
 
 VIEW = "vector"
 
@@ -41,6 +42,22 @@ def test_members_differ_and_the_seed_decides_all(model, vector_source):
     again, other = (method.fit_source(vector_source, seed=s, device="cpu").predict_proba(x) for s in (2, 5))
     assert np.array_equal(again, model.predict_proba(x))
     assert not np.array_equal(other, model.predict_proba(x))
+
+
+def test_no_member_learns_from_the_people_that_the_guard_judges_by(vector_source):
+    method = methods.get("dynamic", members=3, epochs=1, normalise=None)  # of one epoch, which no loss could choose another of
+    guards = held_out(vector_source, method.holdout, 2)
+
+    def fit_where_labels_are_wrong_of(people):
+        y = np.where(np.isin(vector_source.subject, people), 1 - vector_source.y, vector_source.y)
+        source = methods.LabelledSet(vector_source.x, y, vector_source.subject, vector_source.trial)
+        return method.fit_source(source, seed=2, device="cpu").predict_proba(vector_source.x)
+
+    right = fit_where_labels_are_wrong_of([])
+    assert guards.size
+    assert np.array_equal(fit_where_labels_are_wrong_of(guards), right)
+    taught = np.setdiff1d(vector_source.subject, guards)[:1]
+    assert not np.array_equal(fit_where_labels_are_wrong_of(taught), right)
 
 
 def test_one_member_is_a_network(vector_source):
