@@ -28,8 +28,8 @@ class Ensemble(Core):
 
     @classmethod
     def fit(cls, members: int, fit: Callable[[Fit], Core], job: Fit) -> Self:
-        """Cores that ``fit`` makes one after the other: other weights to begin with, other dropout. The job's seed stays, so that
-        all hold out the same people, by whom the guard can judge."""
+        """Cores that ``fit`` makes one after the other: other weights to begin with, other dropout. The job's seed stays,
+        so that all hold out the same people, by whom the guard can judge."""
         fitted = []
         for i in range(members):
             stage = Stage(job.progress, i / members, (i + 1) / members)
