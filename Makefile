@@ -3,7 +3,8 @@
 # make clean  away with the virtual environment and the caches
 #
 # All set-up happens in .venv, once, and again when pyproject.toml or constraints.txt changed. PYTHON=... chooses the
-# interpreter (3.11 or later), WORKERS=... the processes that share the tests, ARGS=... goes to pytest. Plain PyPI ships torch with CUDA, some gigabytes:
+# interpreter (3.11 or later), WORKERS=... says how many processes share the tests (0: none but this one), ARGS=... goes to
+# pytest. Plain PyPI ships torch with CUDA, some gigabytes:
 # PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make run takes the CPU build.
 
 SHELL := /bin/bash

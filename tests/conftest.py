@@ -81,9 +81,12 @@ def recordings() -> Path:
 
 @pytest.fixture(scope="session")
 def data_root(recordings: Path) -> Path:
-    """The folder of eegmat, wesad_wrist, ...; skips where it is not."""
-    if not (recordings / "eegmat").is_dir():
-        pytest.skip(f"no recordings in {recordings}: set STREAMAFFECT_DATA to the folder that holds eegmat, wesad_wrist, ...")
+    """The folder of eegmat, wesad_wrist, ...; skips where they are not."""
+    missing = [
+        name for name in ("eegmat", "wesad_wrist", "stress_predict", "induced_stress") if not (recordings / name).is_dir()
+    ]
+    if missing:
+        pytest.skip(f"no {', '.join(missing)} in {recordings}: set STREAMAFFECT_DATA to the folder that holds them")
     return recordings
 
 

@@ -43,9 +43,11 @@ def find_beats(lead: Float32, rate: float) -> Beats:
     found = []
     for span in finite_spans(lead, round(3 * rate)):
         part = np.asarray(lead[span], np.float64)
-        alive = max(int((part != part[0]).argmax()) - 1, 0)  # a flat start, an electrode not yet on, would lower the thresholds
-        if part.size - alive > rate and np.ptp(part) > 1e-6 * max(1.0, float(np.abs(part).max())):
-            found.append(find_r_peaks(part[alive:], rate) + alive + span.start)
+        # A flat start or end, an electrode not yet or no longer on, would lower the thresholds.
+        start = max(int((part != part[0]).argmax()) - 1, 0)
+        stop = part.size - max(int((part[::-1] != part[-1]).argmax()) - 1, 0)
+        if stop - start > rate and np.ptp(part) > 1e-6 * max(1.0, float(np.abs(part).max())):
+            found.append(find_r_peaks(part[start:stop], rate) + start + span.start)
     peaks = np.concatenate(found).astype(np.intp) if found else np.empty(0, np.intp)
     if peaks.size < 3:
         return NO_BEATS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections import deque
 from functools import lru_cache
 
 import numpy as np
@@ -26,10 +27,12 @@ def find_r_peaks(lead: Float64, rate: float) -> npt.NDArray[np.intp]:
     """Sample numbers (k,) of the R-peaks of ``lead`` (n,), finite and not flat, of a second or more at ``rate`` > 60 Hz.
 
     J. Pan and W. J. Tompkins, "A real-time QRS detection algorithm", 1985, with what sleepecg (Hofer et al.) made of it: the
-    filter has no delay, a search begins too where no beat comes in the first second or in 1.5 s after the only one, and it goes
-    on halving the thresholds. That package is not called itself: its C code leaves its arrays where a lead is short or its
-    peaks are dense, which ends the process. Ours: the thresholds are learnt on all pieces of 2 s of the lead, by the median.
-    Learnt on the first, in which an electrode is put on or an amplifier settles, they take T-waves for beats from then on.
+    filter has no delay, a search also begins where no beat comes in the first second or in 1.5 s after the only one, and it
+    goes on halving the thresholds. That package is not called itself: its C code leaves its arrays where a lead is short or its
+    peaks are dense, which ends the process. What else is ours: the thresholds are learnt on all pieces of 2 s of the lead, by
+    their upper quartile, since by the first, in which an electrode is put on or an amplifier settles, T-waves are beats from
+    then on; a T-wave does not raise the height of a beat; what a search finds counts with its own height; and a search that
+    found a T-wave goes on behind it.
     """
     filtered, energy = _filtered(lead, rate)
     pieces = max(1, lead.size // int(_LEARNING_S * rate))
@@ -41,12 +44,9 @@ def find_r_peaks(lead: Float64, rate: float) -> npt.NDArray[np.intp]:
     refractory, t_wave = int(_REFRACTORY_S * rate), int(_T_WAVE_S * rate)
     beats: list[int] = []
     rhythm = _Rhythm()
-    gave_up = False
 
     def overdue() -> float:
         """The sample by which the next beat should have come."""
-        if gave_up:
-            return math.inf
         if len(beats) > 1:
             return beats[-1] + _MISSED * rhythm.mean
         return beats[0] + 1.5 * rate if beats else rate
@@ -84,8 +84,8 @@ def find_r_peaks(lead: Float64, rate: float) -> npt.NDArray[np.intp]:
         if beats and at - beats[-1] < t_wave and _steepest(filtered, at) < _steepest(filtered, beats[-1]) / 2:
             height.noise(heights[found])
             power.noise(powers[found])
-            gave_up = late
-            k += not late
+            searched = found + 1
+            k = max(k, searched)
             continue
         weight = 0.25 if late else 0.125
         height.beat(heights[found], weight)
@@ -94,7 +94,6 @@ def find_r_peaks(lead: Float64, rate: float) -> npt.NDArray[np.intp]:
             height.value /= 2
             power.value /= 2
         beats.append(at)
-        gave_up = False
         searched = k = bisect_right(places, at + refractory)
     return np.asarray(beats, np.intp)
 
@@ -106,8 +105,8 @@ class _Threshold:
 
     def __init__(self, x: Float64, pieces: int) -> None:
         parts = np.array_split(x, pieces)
-        self._beat = float(np.median([part.max() for part in parts]))
-        self._noise = float(np.median([part.mean() for part in parts]))
+        self._beat = float(np.quantile([part.max() for part in parts], 0.75))
+        self._noise = float(np.quantile([part.mean() for part in parts], 0.75))
         self.value = self._noise + 0.25 * (self._beat - self._noise)
 
     def beat(self, height: float, weight: float) -> None:
@@ -120,12 +119,12 @@ class _Threshold:
 
 
 class _Rhythm:
-    """Mean of the last eight intervals [samples] that are regular; NaN, by which nothing is overdue, where none is."""
+    """Mean of the last eight intervals [samples] that are regular, of the last 64."""
 
     __slots__ = ("_intervals", "mean")
 
     def __init__(self) -> None:
-        self._intervals: list[int] = []
+        self._intervals: deque[int] = deque(maxlen=64)
         self.mean = math.nan
 
     def regular_with(self, interval: int) -> bool:
@@ -141,7 +140,8 @@ class _Rhythm:
                     break
             else:
                 steady = False
-        self.mean = sum(regular) / len(regular) if regular else math.nan
+        if regular:
+            self.mean = sum(regular) / len(regular)
         return steady
 
 

@@ -14,7 +14,7 @@ from .jobs import Fit, Stage
 
 
 class Ensemble(Core):
-    """``members`` cores of ``kind`` and ``spec``. What one of them makes of a stranger by chance the others do not.
+    """``members`` cores of ``kind`` and ``spec``. What one of them makes of a stranger by chance is not shared by the others.
 
     The embedding is theirs side by side, over the root of their number: a squared distance is the mean of the members'.
     """
@@ -23,7 +23,7 @@ class Ensemble(Core):
 
     def __init__(self, members: int, kind: str, spec: dict[str, Any]) -> None:
         super().__init__()
-        self._spec = {"members": members, "kind": kind, "spec": spec}
+        self._spec = {"members": int(members), "kind": kind, "spec": spec}
         self.members = nn.ModuleList(build(kind, spec) for _ in range(members))
 
     @classmethod

@@ -1,7 +1,5 @@
 """M3D as a method: what it learns, what each switch does, and that it never sees what it must not."""
 
-import time
-
 import numpy as np
 import pytest
 import torch
@@ -119,11 +117,11 @@ def test_progress_tells_mu_and_cancels(m3d_model, vector_source, unlabelled):
     assert 0 <= told[-1][1]["mu"] <= 1
 
 
-def test_a_tight_budget_still_gives_a_model(lab, m3d_model, vector_source, unlabelled, stranger):
-    begin = time.perf_counter()
+def test_a_tight_budget_still_gives_a_model(m3d_model, vector_source, unlabelled, stranger, adapted):
     made = methods.get("m3d").adapt(m3d_model, vector_source, unlabelled, device="cpu", budget_s=1e-3)
-    assert time.perf_counter() - begin < 20
-    assert np.isfinite(made.predict_proba(stranger["x"])).all()
+    said = made.predict_proba(stranger["x"])
+    assert np.isfinite(said).all()
+    assert not np.array_equal(said, adapted.predict_proba(stranger["x"]))  # it was obeyed
 
 
 def test_a_wide_budget_changes_nothing(m3d_model, vector_source, unlabelled, adapted):
