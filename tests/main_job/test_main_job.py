@@ -116,7 +116,7 @@ def test_a_sender_that_begins_anew_is_followed(start, mosquitto, traffic, until)
     assert_whole(traffic.emotions())
 
 
-def test_two_wearers_and_the_killed_adaptation_of_one(start, mosquitto, traffic, tmp_path, temporary, processes, until) -> None:
+def test_two_wearers_and_the_killed_adaptation_of_one(start, mosquitto, traffic, tmp_path, processes, until) -> None:
     config = tmp_path / "two.toml"
     people = {"anna": "person-1", "ben": "person-2"}
     tables = [
@@ -131,7 +131,7 @@ def test_two_wearers_and_the_killed_adaptation_of_one(start, mosquitto, traffic,
     for person in people.values():
         start("replay", "simulated", "--subject", person, "--as", "shimmer", "--speed", 12)
 
-    annas = ("streamaffect.runtime.worker", "subjects/anna", f"TMPDIR={temporary}")
+    annas = ("streamaffect.runtime.worker", "subjects/anna", f"STREAMAFFECT_HOME={tmp_path}")
     until(lambda: processes(*annas), 60)
     for pid in processes(*annas):
         os.kill(pid, signal.SIGKILL)

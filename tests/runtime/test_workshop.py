@@ -116,9 +116,12 @@ async def test_watch_that_finds_fault_brings_the_old_model_back(
     stuck = own.promote(tampered(tmp_path / "stuck", [0.01, 0.01], [0.9, 0.09]).bundle.path)
     case = Case(river, own, "source")
     case.workshop._trigger.failures = 3  # no adaptation of its own
+    decisions = play(river, recording)
+    for _ in range(16):  # to the middle of the minute of load: the old model will be seen to tell both states
+        next(decisions)
     river.swap(Engine(stuck))
     case.workshop._watch = Watch(engine)
-    await case.run(play(river, recording))
+    await case.run(decisions)
     assert case.kinds == [EventType.ROLLED_BACK]
     assert "one class took 100%" in str(case.events[0][1]["reason"])
     assert river.engine is engine
