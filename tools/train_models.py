@@ -54,7 +54,7 @@ RECIPES = {
     ),
     "wrist-stress-binary": (
         f"wesad_wrist+stress_predict+induced_stress {WRIST.format(30)}--classes rest=rest+baseline+amusement,stress {LINEAR}"
-        "--param anchor=0.5 --orders 4"
+        "--orders 4"
     ),
     "wrist-panas": (
         f"wesad_wrist {WRIST.format(60)}--target panas --hop 10 {PANAS}--prior level=false --prior middle=true "
