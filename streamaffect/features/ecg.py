@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -38,8 +39,15 @@ def finite_spans(lead: Float32, least: int) -> list[slice]:
 
 def find_beats(lead: Float32, rate: float) -> Beats:
     """R-peaks of ``lead`` (n,), each finite stretch by itself; a flat or all but missing lead has no beats."""
+    return _find_beats(np.asarray(lead, np.float32).tobytes(), rate)
+
+
+@lru_cache(maxsize=8)
+def _find_beats(samples: bytes, rate: float) -> Beats:
+    """Remembered, because the quality of a window asks for them and its views ask again."""
     from streamaffect.features.rpeaks import find_r_peaks
 
+    lead = np.frombuffer(samples, np.float32)
     found = []
     for span in finite_spans(lead, round(3 * rate)):
         part = np.asarray(lead[span], np.float64)

@@ -35,8 +35,9 @@ on the other people. The blocks: `relative` to the running mean, the person's ow
     ecg     all                                   1   0.952   0.966   0.902   0.827
 
 Where a session begins in another state, `middle` with `level` or `extremes` is worth .1; what so many blocks cost on wesad3
-looking back, `consistency` gives back. `turned` puts the same windows in another order; the engine, which plays the recording so
-(`evaluate loso`), meets half-filled windows at the start and those across the seam, too: .70 to .76 on ecg. A difference of .03 on wesad3 is one class of one of eleven people.
+looking back, `consistency` gives back. `turned` puts the same windows in another order; the engine, which plays the recording
+so (`evaluate loso`), also meets half-filled windows at the start and those across the seam: .70 to .76 on ecg. A difference of
+.03 on wesad3 is one class of one of eleven people.
 """
 
 from __future__ import annotations
