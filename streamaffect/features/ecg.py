@@ -39,12 +39,12 @@ def finite_spans(lead: Float32, least: int) -> list[slice]:
 
 def find_beats(lead: Float32, rate: float) -> Beats:
     """R-peaks of ``lead`` (n,), each finite stretch by itself; a flat or all but missing lead has no beats."""
-    return _find_beats(np.asarray(lead, np.float32).tobytes(), rate)
+    return beats_of(np.asarray(lead, np.float32).tobytes(), rate)
 
 
 @lru_cache(maxsize=8)
-def _find_beats(samples: bytes, rate: float) -> Beats:
-    """Remembered, because the quality of a window asks for them and its views ask again."""
+def beats_of(samples: bytes, rate: float) -> Beats:
+    """:func:`find_beats`, remembered: the quality of a window asks for its beats, and its views ask again."""
     from streamaffect.features.rpeaks import find_r_peaks
 
     lead = np.frombuffer(samples, np.float32)

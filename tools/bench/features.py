@@ -5,18 +5,17 @@
 On two shared cores (median of a second's calls; ours, then the peer):
 
     ecg.raw/1, 10 s at 256 Hz           0.13 ms
-    quality of ECG, 30 s at 256 Hz      0.43 ms
-    ecg.hrv/1, 30 s at 256 Hz           0.52 ms     neurokit2           8.6 ms
+    quality of ECG, 30 s at 256 Hz      1.00 ms
+    ecg.hrv/1, 30 s at 256 Hz           1.20 ms     neurokit2           6.8 ms     0.10 ms where the quality was asked for before
     eeg.de/1, 19 channels, 4 s          0.16 ms     welch a channel     4.1 ms
     eeg.de/1, 62 channels, 4 s          0.41 ms     welch a channel    16.2 ms
     grid alone, clean / 5 ms jitter     41 / 2.8 million samples a second
     grid, filter, windows, 1 h of ECG   2.9 / 1.3 million samples a second: 0.3 s / 0.7 s an hour
     the same, 62 EEG by 200 / by 8      0.86 / 0.09 million places a second, 62 samples each
 
-The views that came later, the least of three such medians, the same cores busy with other work (``ecg.hrv/1`` took 0.72 ms
-and neurokit2 15.6 then):
+The views that came later, the least of three such medians, the same cores busy with other work:
 
-    ecg.hrvfreq/1, 60 s at 256 Hz       1.71 ms     neurokit2          11.2 ms
+    ecg.hrvfreq/1, 60 s at 256 Hz       2.43 ms     neurokit2           7.3 ms
     ppg.prv/1, 60 s, lf+hf              1.32 ms     neurokit2           5.3 ms
     eda.tonic/1, 60 s at 4 Hz           0.30 ms     neurokit2          16.4 ms
     resp.stats/1, 30 s at 25 Hz         0.43 ms     neurokit2           1.4 ms
@@ -39,6 +38,7 @@ import numpy.typing as npt
 
 from streamaffect.datasets import simulated
 from streamaffect.features import eeg, views
+from streamaffect.features.ecg import beats_of
 from streamaffect.features.grid import Grid
 from streamaffect.features.quality import quality
 from streamaffect.features.recentre import Recentre, SpdPrior
@@ -62,11 +62,12 @@ class Row:
 
 
 def milliseconds(call: Callable[[], object], seconds: float) -> float:
-    """Median time of one call, called for ``seconds`` after one call to warm up."""
+    """Median time of one call, called for ``seconds`` after one call to warm up; beats are found anew each time."""
     call()
     times: list[float] = []
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(times) < 3:
+        beats_of.cache_clear()
         begin = time.perf_counter()
         call()
         times.append(time.perf_counter() - begin)
