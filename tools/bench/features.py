@@ -6,7 +6,7 @@ On two shared cores (median of a second's calls; ours, then the peer):
 
     ecg.raw/1, 10 s at 256 Hz           0.13 ms
     quality of ECG, 30 s at 256 Hz      1.00 ms
-    ecg.hrv/1, 30 s at 256 Hz           1.20 ms     neurokit2           6.8 ms     0.10 ms where the quality was asked for before
+    ecg.hrv/1, 30 s at 256 Hz           1.20 ms     neurokit2           6.8 ms, 0.10 ms after the quality
     eeg.de/1, 19 channels, 4 s          0.16 ms     welch a channel     4.1 ms
     eeg.de/1, 62 channels, 4 s          0.41 ms     welch a channel    16.2 ms
     grid alone, clean / 5 ms jitter     41 / 2.8 million samples a second
