@@ -25,6 +25,7 @@ class Core(nn.Module):
     """A module that :func:`build` makes again from ``kind`` and ``spec()``, without its weights; exportable to ONNX."""
 
     kind: ClassVar[str]
+    width: int  # of the embedding, where a method builds on it: networks tell it
 
     def spec(self) -> dict[str, Any]:
         """The constructor's keyword arguments, as JSON takes them."""

@@ -25,7 +25,7 @@ class DAN(Source):
     """
 
     name: ClassVar[str] = "dan"
-    kinds: ClassVar[frozenset[str]] = frozenset({"network"})
+    kinds: ClassVar[frozenset[str]] = frozenset({"network", "ensemble"})
 
     adapt_epochs: int = 10
     adapt_lr: float = 3e-4

@@ -27,7 +27,7 @@ class DANN(Source):
     """
 
     name: ClassVar[str] = "dann"
-    kinds: ClassVar[frozenset[str]] = frozenset({"network"})
+    kinds: ClassVar[frozenset[str]] = frozenset({"network", "ensemble"})
 
     adapt_epochs: int = 10
     adapt_lr: float = 3e-4

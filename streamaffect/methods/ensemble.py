@@ -24,7 +24,9 @@ class Ensemble(Core):
     def __init__(self, members: int, kind: str, spec: dict[str, Any]) -> None:
         super().__init__()
         self._spec = {"members": int(members), "kind": kind, "spec": spec}
-        self.members = nn.ModuleList(build(kind, spec) for _ in range(members))
+        made = [build(kind, spec) for _ in range(members)]
+        self.width = sum(member.width for member in made)
+        self.members = nn.ModuleList(made)
 
     @classmethod
     def fit(cls, members: int, fit: Callable[[Fit], Core], job: Fit) -> Self:

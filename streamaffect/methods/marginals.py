@@ -13,7 +13,6 @@ from .cores import Core
 from .jobs import Adaptation
 from .kernels import BANDWIDTHS, discrepancies, known
 from .loop import rows_of
-from .networks import EMBEDDING
 from .training import Rows, cross_entropy, predict
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ class Adversary(MarginalObjective):
     def __init__(self, params: DANN, job: Adaptation) -> None:
         super().__init__(params, job)
         hidden = params.discriminator
-        self.judge = nn.Sequential(nn.Linear(EMBEDDING, hidden), nn.ReLU(), nn.Linear(hidden, 1)).to(job.device)
+        self.judge = nn.Sequential(nn.Linear(job.core.width, hidden), nn.ReLU(), nn.Linear(hidden, 1)).to(job.device)
         self.optimiser = torch.optim.Adam(self.judge.parameters(), lr=params.judge_lr)
 
     def discrepancy(self, embedding: Tensor, weight: Tensor, p: float) -> tuple[Tensor, Terms]:

@@ -68,6 +68,7 @@ class Network(Core):
     """
 
     kind: ClassVar[str] = "network"
+    width = EMBEDDING
 
     def __init__(self, shapes: Mapping[str, Sequence[int]], classes: int, dropout: float = 0.2) -> None:
         super().__init__()
