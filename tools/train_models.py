@@ -26,8 +26,8 @@ NETWORK = (
 MIDDLE = "--prior location_weight=1 --prior scale_weight=4 --prior middle=true "
 # Wrists differ more than hearts: a regression that leans on what means the same in everybody.
 LINEAR = (
-    f"--hop 10 --method zscore --param C=3 --param consistency=1 --param self_training=true {MIDDLE}--prior inertia=2 "
-    "--smoothing 30 "
+    "--hop 10 --method zscore --param C={} --param consistency=1 --param anchor=0.5 --param self_training=true "
+    f"{MIDDLE}--prior inertia=2 --smoothing 30 "
 )
 PRIOR = f"{MIDDLE}--prior extremes=true "
 # Without acceleration: it tells speaking and standing from sitting, which in these sets go with stress.
@@ -49,12 +49,12 @@ RECIPES = {
         "--orders 6 --smoothing 20"
     ),
     "wrist-stress": (
-        f"wesad_wrist {WRIST.format(60)}--classes baseline,stress,amusement {LINEAR}--param anchor=0.5 --orders 6 "
+        f"wesad_wrist {WRIST.format(60)}--classes baseline,stress,amusement {LINEAR.format(3)}--orders 6 "
         "--valence-arousal baseline=0.2,-0.4 --valence-arousal stress=-0.4,0.5 --valence-arousal amusement=0.6,0.1"
     ),
     "wrist-stress-binary": (
-        f"wesad_wrist+stress_predict+induced_stress {WRIST.format(30)}--classes rest=rest+baseline+amusement,stress {LINEAR}"
-        "--orders 4"
+        f"wesad_wrist+stress_predict+induced_stress {WRIST.format(60)}--classes rest=rest+baseline+amusement,stress "
+        f"{LINEAR.format(0.3)}--orders 4"
     ),
     "wrist-panas": (
         f"wesad_wrist {WRIST.format(60)}--target panas --hop 10 {PANAS}--prior level=false --prior middle=true "

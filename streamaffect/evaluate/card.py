@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from streamaffect.bundle.build import Recipe
 from streamaffect.bundle.bundle import DataEntry
+from streamaffect.datasets.joined import OF
 from streamaffect.evaluate.loso import ADAPT_AT_S, SETTLED_S, Fold
 
 _REGRESSIONS = (
@@ -50,6 +53,7 @@ def card(
         "## Figures",
         "",
         *(_measured(recipe, figures, folds, rows) if folds else _NOT_MEASURED),
+        *(_by_set(data, folds, rows) if folds and len(data) > 1 else []),
         "",
         f"Made by `{command}`.",
         "",
@@ -80,6 +84,20 @@ def _measured(
         f"Below .70 (third row) on: {', '.join(weak) or 'nobody'}.",
         *(_abstention(figures["risk"]) if "risk" in figures else []),
     ]
+
+
+def _by_set(data: Sequence[DataEntry], folds: Sequence[Fold], rows: Sequence[tuple[str, str, str]]) -> list[str]:
+    """The same rows for the people of each joined set alone: one mean over all may hide that a set is not learnt."""
+    of_set = [[fold for fold in folds if fold.subject.startswith(entry.name + OF)] for entry in data]
+    names = [f"{entry.name} ({len(own)})" for entry, own in zip(data, of_set, strict=True)]
+    lines = ["", "The people of each set, means:", ""]
+    lines += [f"| model | counted | {' | '.join(names)} |", "| --- | --- |" + " --- |" * len(data)]
+    for key, what, when in rows:
+        told = [[value for fold in own if (value := getattr(fold, key)) is not None] for own in of_set]
+        if any(told):
+            means = " | ".join(f"{np.mean(values):.3f}" if values else "" for values in told)
+            lines.append(f"| {what} | {when} | {means} |")
+    return lines
 
 
 def _abstention(risk: Mapping[str, float]) -> list[str]:

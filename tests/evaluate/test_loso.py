@@ -12,7 +12,7 @@ import pytest
 
 from streamaffect import methods
 from streamaffect.bundle.build import Recipe, Windows, gather
-from streamaffect.bundle.bundle import ClassEntry
+from streamaffect.bundle.bundle import ClassEntry, DataEntry
 from streamaffect.evaluate import folds, loso, people, trained
 from streamaffect.evaluate.card import card
 from streamaffect.evaluate.folds import Training
@@ -189,6 +189,21 @@ def test_all_folds_then_summary_and_card(who: People, windows: Windows, recipe: 
     assert "over 3 people" in text
     assert "chance is 0.50" in text
     assert "streamaffect train made-up" in text
+
+
+def test_a_card_of_joined_sets_tells_each_by_itself(recipe: Recipe, honest: folds.Fold) -> None:
+    one = loso.fold(honest)
+    done = [
+        replace(one, subject="first/S1", source=0.5),
+        replace(one, subject="first/S2", source=0.7, causal_rotated=None),
+        replace(one, subject="second/S1", source=0.9, causal_rotated=None),
+    ]
+    data = [DataEntry(name=name, licence="", citation="", subjects=[]) for name in ("first", "second")]
+    text = card(recipe, "source", data, loso.summary(done), done, "streamaffect train made-up")
+    assert "| model | counted | first (2) | second (1) |\n| --- | --- | --- | --- |" in text
+    assert "| this model, normalised per person | whole recording | 0.600 | 0.900 |" in text
+    assert f"begun in another state | after 60 s, or half a trial | {done[0].causal_rotated:.3f} |  |" in text
+    assert "The people of each set" not in card(recipe, "source", data[:1], loso.summary(done), done, "")
 
 
 def test_fewer_than_two_people_are_refused(who: People, windows: Windows, recipe: Recipe) -> None:
