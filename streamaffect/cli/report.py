@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from streamaffect.evaluate.report_svg import Plot
+    from streamaffect.evaluate.report.svg import Plot
 
 ABOUT = "show what 'evaluate --json' wrote on one page: tables, figures, what papers print"
 
@@ -26,8 +26,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     from streamaffect.errors import UsageError
-    from streamaffect.evaluate.report import report
-    from streamaffect.evaluate.report_file import read
+    from streamaffect.evaluate.report.file import read
+    from streamaffect.evaluate.report.page import report
 
     if (args.bundle is None) != (args.data is None):
         raise UsageError("--bundle and --data go together: a model and the recordings to show it on")
@@ -53,7 +53,7 @@ def call(args: argparse.Namespace) -> int:
 def _pictures(args: argparse.Namespace) -> list[Plot]:
     from streamaffect.bundle import registry
     from streamaffect.evaluate.people import People
-    from streamaffect.evaluate.report_people import Asked, pictures
+    from streamaffect.evaluate.report.people import Asked, pictures
 
     people = People.of(args.data, args.root)
     return pictures(Asked(registry.find(args.bundle), people, args.subject, args.method))

@@ -21,13 +21,14 @@ from streamaffect.bundle.build import Recipe, Windows
 from streamaffect.bundle.bundle import ClassEntry
 from streamaffect.cli import main
 from streamaffect.errors import UsageError
-from streamaffect.evaluate import people, report_published, report_scalp, trained
+from streamaffect.evaluate import people, trained
 from streamaffect.evaluate.bundle_on import Settings
 from streamaffect.evaluate.figures import figures
 from streamaffect.evaluate.folds import UNADAPTED, Fold
 from streamaffect.evaluate.played import Played, Truth
-from streamaffect.evaluate.report import report
-from streamaffect.evaluate.report_file import Evaluation, read
+from streamaffect.evaluate.report import published, scalp
+from streamaffect.evaluate.report.file import Evaluation, read
+from streamaffect.evaluate.report.page import report
 from streamaffect.evaluate.runs import Evaluated
 from streamaffect.features import views
 
@@ -216,7 +217,7 @@ def test_no_paper_is_quoted_on_other_data(found: dict[str, Any]) -> None:
 
 
 def test_published_figures_are_shares_with_a_source() -> None:
-    for one in report_published.FIGURES:
+    for one in published.FIGURES:
         assert 0 < one.value < (1 if one.classes else 2)
         assert one.classes is None or one.value > 1 / one.classes
         assert one.paper
@@ -262,17 +263,17 @@ def test_the_site_that_tells_the_classes_apart_has_the_most_information() -> Non
     x = rng.normal(size=(240, 40)) + 50 * (subject == "p2")[:, None]  # where a person stands says nothing
     x[:, view.features.index("O1.alpha")] -= 4 * y
     windows = Windows({view.key: x.astype(np.float32)}, y, subject, subject, np.arange(240.0))
-    found = report_scalp.information(windows, recipe)
+    found = scalp.information(windows, recipe)
     assert found is not None
     assert found.bits.shape == (8, 5)
     assert np.unravel_index(found.bits.argmax(), found.bits.shape) == (sites.index("O1"), found.bands.index("alpha"))
     assert found.bits.max() > 0.8
     assert found.shuffled < 0.3
-    drawn = report_scalp.picture(windows, recipe)
+    drawn = scalp.picture(windows, recipe)
     assert drawn is not None
     assert drawn.caption.count("O1 alpha") == 1
     assert all(f">{band}<" in drawn.svg for band in found.bands)
-    assert report_scalp.information(windows.take(y == 0), recipe) is None
+    assert scalp.information(windows.take(y == 0), recipe) is None
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from streamaffect.bundle.build import Recipe, Windows
 from streamaffect.bundle.bundle import LABEL, Bundle
 from streamaffect.evaluate.baselines import each
-from streamaffect.evaluate.report_svg import Plot, plot
+from streamaffect.evaluate.report.svg import Plot, plot
 from streamaffect.signals import Float64, Modality, Recording
 
 if TYPE_CHECKING:

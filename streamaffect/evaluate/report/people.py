@@ -9,11 +9,11 @@ from streamaffect.bundle.build import Recipe, Windows, gather
 from streamaffect.bundle.bundle import Bundle
 from streamaffect.datasets.joined import person
 from streamaffect.errors import StreamAffectError, UsageError
-from streamaffect.evaluate import report_neighbours, report_scalp
 from streamaffect.evaluate.bundle_on import recipe_of
 from streamaffect.evaluate.labels import ClassMap, check
 from streamaffect.evaluate.people import People, joined
-from streamaffect.evaluate.report_svg import Plot
+from streamaffect.evaluate.report import neighbours, scalp
+from streamaffect.evaluate.report.svg import Plot
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +49,21 @@ def pictures(asked: Asked) -> list[Plot]:
 
 
 def _neighbours(model: Bundle, shown: People, method: str) -> Plot | None:
-    if not report_neighbours.adapts(model, method):
+    if not neighbours.adapts(model, method):
         return None
-    report_neighbours.learner(model, method)  # a wrong name is said before minutes of work
+    neighbours.learner(model, method)  # a wrong name is said before minutes of work
     subject = shown.subjects[0]
     trained = {person(data.name, name) for data in model.manifest.data for name in data.subjects}
     windows = _gathered(shown, subject, recipe_of(model))
-    return report_neighbours.picture(model, windows, method, seen=person(shown.dataset, subject) in trained)
+    return neighbours.picture(model, windows, method, seen=person(shown.dataset, subject) in trained)
 
 
 def _scalp(model: Bundle, shown: People) -> Plot | None:
-    recipe = report_scalp.recipe_for(model, shown.load(shown.subjects[0]))
+    recipe = scalp.recipe_for(model, shown.load(shown.subjects[0]))
     if recipe is None:
         return None
     windows = joined([_gathered(shown, subject, recipe) for subject in shown.subjects])
-    return report_scalp.picture(windows, recipe)
+    return scalp.picture(windows, recipe)
 
 
 def _gathered(people: People, subject: str, recipe: Recipe) -> Windows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from streamaffect.evaluate.report_file import Evaluation, Paired
+from streamaffect.evaluate.report.file import Evaluation, Paired
 
 PROTOCOLS = {
     "online": "Online: causal, the real engine from the recording's start on; windows after {after:g} s are counted",

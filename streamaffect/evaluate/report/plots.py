@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from streamaffect.evaluate.report_file import Evaluation
-from streamaffect.evaluate.report_svg import COLOURS, Plot, plot
-from streamaffect.evaluate.report_words import ROWS, label
+from streamaffect.evaluate.report.file import Evaluation
+from streamaffect.evaluate.report.svg import COLOURS, Plot, plot
+from streamaffect.evaluate.report.words import ROWS, label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

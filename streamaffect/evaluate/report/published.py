@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streamaffect.evaluate.report_file import Evaluation
+from streamaffect.evaluate.report.file import Evaluation
 
 SDCNET = "Tang et al., SDC-Net: A Domain Adaptation Framework with Semantic-Dynamic Consistency for Cross-Subject EEG"
 M3D = "Luo et al., M3D: Manifold-based Domain Adaptation with Dynamic Distribution for Non-Deep Transfer Learning"

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from streamaffect.evaluate import report_words as words
-from streamaffect.evaluate.report_file import Evaluation, Spread
-from streamaffect.evaluate.report_published import Published, beside, differs
+from streamaffect.evaluate.report import words
+from streamaffect.evaluate.report.file import Evaluation, Spread
+from streamaffect.evaluate.report.published import Published, beside, differs
 
 _EVENTS = {"swaps": "swapped in", "refusals": "refused by the guard", "failures": "failed", "rolled_back": "rolled back"}
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"

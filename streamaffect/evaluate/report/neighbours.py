@@ -11,7 +11,7 @@ from streamaffect.bundle.build import Windows, normalise_in_order
 from streamaffect.bundle.bundle import SOURCE, Bundle
 from streamaffect.errors import StreamAffectError, UsageError
 from streamaffect.evaluate.offline import Learned
-from streamaffect.evaluate.report_svg import CLASSES, COLOURS, MARKERS, Plot, plot
+from streamaffect.evaluate.report.svg import CLASSES, COLOURS, MARKERS, Plot, plot
 from streamaffect.signals import Float64
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from html import escape
 from importlib.resources import files
 
 from streamaffect import __version__
-from streamaffect.evaluate import report_plots, report_tables, report_words
-from streamaffect.evaluate.report_file import Evaluation
-from streamaffect.evaluate.report_svg import Plot
+from streamaffect.evaluate.report import plots, tables, words
+from streamaffect.evaluate.report.file import Evaluation
+from streamaffect.evaluate.report.svg import Plot
 
 _DISCLAIMER = "Outputs are estimates from physiology, not readings of experience. Not a medical device."
 
@@ -26,18 +26,18 @@ class Report:
 def report(evaluations: Mapping[str, Evaluation], data: Sequence[Plot] = ()) -> Report:
     """The page of ``evaluations`` by the name of their file, in order; ``data``: pictures computed from recordings."""
     everything = list(evaluations.values())
-    drawn = [report_plots.of(done, f"e{i}") for i, done in enumerate(everything, 1)]
+    drawn = [plots.of(done, f"e{i}") for i, done in enumerate(everything, 1)]
     parts = [_article(i, name, done, drawn[i - 1]) for i, (name, done) in enumerate(evaluations.items(), 1)]
     if data:
         parts.append(f"<article><h2>From the recordings</h2>{_figures(data)}</article>")
     if len(everything) > 1:
-        parts.insert(0, f'<section class="card">{report_tables.overview(everything)}</section>')
-    title = ", ".join(dict.fromkeys(map(report_words.what, everything)))
+        parts.insert(0, f'<section class="card">{tables.overview(everything)}</section>')
+    title = ", ".join(dict.fromkeys(map(words.what, everything)))
     return Report(_page(title, parts), tuple(one for some in (*drawn, data) for one in some))
 
 
 def _page(title: str, parts: Sequence[str]) -> str:
-    css = files("streamaffect.evaluate").joinpath("report.css").read_text("utf-8")
+    css = files("streamaffect.evaluate.report").joinpath("page.css").read_text("utf-8")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -49,22 +49,22 @@ def _page(title: str, parts: Sequence[str]) -> str:
     )
 
 
-def _article(i: int, name: str, done: Evaluation, plots: Sequence[Plot]) -> str:
+def _article(i: int, name: str, done: Evaluation, drawn: Sequence[Plot]) -> str:
     model = f"{done.model.name}, version {done.model.version}, on " if done.model is not None else ""
-    warnings = "".join(f'<p class="warn" role="note">{escape(text)}</p>' for text in report_words.cautions(done))
+    warnings = "".join(f'<p class="warn" role="note">{escape(text)}</p>' for text in words.cautions(done))
     sections = [
-        f"<h2>{escape(model + report_words.what(done))}: {escape(report_words.label(done))}</h2>",
-        f'<p class="soft">{escape(report_words.KINDS[done.kind])}. {escape(report_words.protocol(done))}.</p>',
+        f"<h2>{escape(model + words.what(done))}: {escape(words.label(done))}</h2>",
+        f'<p class="soft">{escape(words.KINDS[done.kind])}. {escape(words.protocol(done))}.</p>',
         warnings,
         _hero(done),
-        _card("Beside what is trivial", report_tables.summary(done)),
-        _card("What would pass for a result", report_tables.controls(done)) if done.exclusive else "",
-        _figures(plots),
-        _card("All scores", report_tables.scores(done)),
-        _card("What adaptation did" if done.adapts else "What was answered", report_tables.happened(done)),
+        _card("Beside what is trivial", tables.summary(done)),
+        _card("What would pass for a result", tables.controls(done)) if done.exclusive else "",
+        _figures(drawn),
+        _card("All scores", tables.scores(done)),
+        _card("What adaptation did" if done.adapts else "What was answered", tables.happened(done)),
         _tests(done),
         _published(done),
-        _details("Every person's figures", report_tables.people(done)),
+        _details("Every person's figures", tables.people(done)),
         _details("How it was made", _made(name, done)),
     ]
     return f'<article id="e{i}">{"".join(sections)}</article>'
@@ -72,11 +72,11 @@ def _article(i: int, name: str, done: Evaluation, plots: Sequence[Plot]) -> str:
 
 def _hero(done: Evaluation) -> str:
     score = "balanced accuracy" if done.exclusive else f"KL of {done.target}, smaller is better"
-    says = "".join(f"<li>{escape(text)}</li>" for text in report_words.reading(done))
-    figure = report_tables.number(done.score.mean)
+    says = "".join(f"<li>{escape(text)}</li>" for text in words.reading(done))
+    figure = tables.number(done.score.mean)
     note = f"{score}, {done.n_subjects} people, {done.n_windows:,} windows"
     if done.chance is not None:
-        note += f"; chance is {report_tables.number(done.chance)}"
+        note += f"; chance is {tables.number(done.chance)}"
     number = f'<div><div class="score">{figure}</div><p class="note">{escape(note)}</p></div>'
     return f'<section class="card hero">{number}<ul>{says}</ul></section>'
 
@@ -86,8 +86,8 @@ def _card(title: str, body: str, note: str = "") -> str:
     return f'<section class="card"><h3>{escape(title)}</h3>{body}{below}</section>'
 
 
-def _figures(plots: Sequence[Plot]) -> str:
-    return f'<div class="figures">{"".join(map(_figure, plots))}</div>'
+def _figures(drawn: Sequence[Plot]) -> str:
+    return f'<div class="figures">{"".join(map(_figure, drawn))}</div>'
 
 
 def _figure(one: Plot) -> str:
@@ -99,11 +99,11 @@ def _tests(done: Evaluation) -> str:
     if not done.tests:
         return ""
     note = "Wilcoxon's signed-rank test over people, two-sided; q: corrected over these tests (Benjamini and Hochberg)."
-    return _card("Paired tests", report_tables.tests(done), note)
+    return _card("Paired tests", tables.tests(done), note)
 
 
 def _published(done: Evaluation) -> str:
-    found = report_tables.published(done)
+    found = tables.published(done)
     note = "Never measured alike: windows, signals and what was chosen by target labels differ. Not a ranking."
     return _card("What papers print on this data set", found, note) if found else ""
 
