@@ -24,7 +24,8 @@ NETWORK = (
     "--param patience=40 --param kernel=multi --param tau=0.5 --param anchor=0.5 --param self_training=true "
 )
 MIDDLE = "--prior location_weight=1 --prior scale_weight=4 --prior middle=true "
-# Wrists differ more than hearts: a regression that leans on what means the same in everybody.
+# Wrists differ more than hearts: a regression that leans on what means the same in everybody, and is held back the more (C)
+# the more laboratories its people come from.
 LINEAR = (
     "--hop 10 --method zscore --param C={} --param consistency=1 --param anchor=0.5 --param self_training=true "
     f"{MIDDLE}--prior inertia=2 --smoothing 30 "
