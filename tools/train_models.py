@@ -3,8 +3,8 @@
     python tools/train_models.py DIR [ecg-load] [eeg-load] [eeg-load-muse] [wrist-stress] [wrist-stress-binary]
         [wrist-panas]
 
-DIR holds the data sets by their names. Some minutes each on two cores, wrist-stress-binary with its 63 people half an hour.
-Same seed, same machine, same model (wrist-panas to rounding).
+DIR holds the data sets by their names. Some minutes each on two cores, wrist-stress-binary with its 63 people three quarters of
+an hour. Same seed, same machine, same model (wrist-panas to rounding).
 """
 
 from __future__ import annotations
